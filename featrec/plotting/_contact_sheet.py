@@ -21,7 +21,7 @@ __all__ = ["ContactSheetDisplay"]
 
 COLUMNS = 8
 # Width and height of a cell: a thumbnail has sides of 1, and two lines of text are below it.
-WIDTH, HEIGHT = 1.12, 1.42
+WIDTH, HEIGHT = 1.12, 1.5
 # Height of the title of a part.
 TITLE = 0.42
 
@@ -170,4 +170,4 @@ class ContactSheetDisplay(Display):
     def _write(self, ax: Axes, shot: Shot, wrong: bool, x: float, y: float) -> None:
         """Write the true class, and on a second line a wrong prediction."""
         lines = [shortened(shot.true, 15)] + ([f"→ {shortened(shot.predicted, 13)}"] if wrong else [])
-        ax.text(x, y, "\n".join(lines), fontsize=6.8, color=INK, ha="center", va="top", linespacing=1.05)
+        ax.text(x, y, "\n".join(lines), fontsize=6.8, color=INK, ha="center", va="top", linespacing=1.2)

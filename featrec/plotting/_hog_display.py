@@ -207,11 +207,10 @@ class HOGTemplatesDisplay(Display):
         strong = np.abs(self.weights[self.weights != 0])
         longest = float(np.percentile(strong, FULL_LENGTH)) if strong.size else 0.0
         for pair, weights, name in zip(self.axes_, self.weights, self.classes, strict=True):
-            for panel, sign, word in zip(pair, (1, -1), ("for", "against"), strict=True):
+            for panel, sign, word in zip(pair, (1, -1), "+−", strict=True):
                 self._draw_template(panel, np.maximum(sign * weights, 0), longest)
                 panel.set_title(f"{word} {shortened(name, 12)}", fontsize=TEXT - 1.5, color=INK)
-        seen = "edges that raise and lower the score of a class"
-        heading(ax, f"Weights of HOG cells: {seen}" if columns > 2 else f"Weights of HOG cells:\n{seen}")
+        heading(ax, "Weights of HOG cells\n+: edges that raise the score of a class, −: edges that lower it")
         if not longest:
             note(ax, "all weights are zero")
 

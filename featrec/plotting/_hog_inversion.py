@@ -30,7 +30,7 @@ PENALTY = 0.01
 class HOGInversion:
     """Ridge regression from the HOG code of a block to its pixels and to its edges, learned from images.
 
-    Edges are lengths of gradients. Both are standardised in each block, because HOG does not keep its contrast. The sums of
+    Edges are lengths of gradients. Both are scaled in each block, because HOG does not keep its contrast. The sums of
     products are accumulated image by image, so memory does not grow with the number of images.
 
     Parameters
@@ -59,7 +59,9 @@ class HOGInversion:
             return
         codes = self._codes(image)
         self.squares += codes.T @ codes
-        self.products += codes.T @ np.hstack([self._standardised(each, image) for each in gray_and_edges(image)])
+        gray, edges = gray_and_edges(image)
+        pixels = self._scaled(gray, image, centred=True), self._scaled(edges, image, centred=False)
+        self.products += codes.T @ np.hstack(pixels)
         self.n_images += 1
 
     def apply(self, image: np.ndarray) -> np.ndarray:
@@ -90,12 +92,13 @@ class HOGInversion:
         codes = self.hog.extract(image).reshape(len(self._corners(image)), -1).astype(np.float64)
         return np.column_stack([codes, np.ones(len(codes))])
 
-    def _standardised(self, values: np.ndarray, image: np.ndarray) -> np.ndarray:
-        """Return the standardised values of each block."""
+    def _scaled(self, values: np.ndarray, image: np.ndarray, *, centred: bool) -> np.ndarray:
+        """Return the values of each block, divided by their root mean square."""
         blocks = [values[top : top + self.side[0], left : left + self.side[1]].ravel() for top, left in self._corners(image)]
-        pixels = np.stack(blocks)
-        pixels -= pixels.mean(axis=1, keepdims=True)
-        return pixels / (pixels.std(axis=1, keepdims=True) + LEAST_CONTRAST)
+        rows = np.stack(blocks)
+        if centred:
+            rows -= rows.mean(axis=1, keepdims=True)
+        return rows / (np.sqrt((rows**2).mean(axis=1, keepdims=True)) + LEAST_CONTRAST)
 
 
 def gray_and_edges(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -109,7 +112,7 @@ class HOGInversionDisplay(Display):
     """An image, its HOG, and the pixels and edges that a linear model makes from the HOG alone.
 
     The last two panels show which structure is left in HOG. The method is the simplest one: ridge regression from the code of a
-    block of cells to the standardised pixels of the block, and to its edges, learned from other images; overlapping blocks are
+    block of cells to the pixels of the block, and to its edges, learned from other images; overlapping blocks are
     averaged. HOG contains neither brightness nor colour, and with unsigned orientations not even which side of an edge is
     brighter. The model puts there what was usual in the images that it learned from: pixels come back if objects are always
     brighter (or darker) than their background, as in digits; otherwise, only edges do.

@@ -33,6 +33,8 @@ __all__ = ["WhiteningDisplay", "as_patches", "signed_mosaic"]
 
 # Gap between patches, as a share of their side.
 GAP = 0.15
+# Colour between patches, which differs from white.
+BETWEEN = (0.82, 0.88, 0.96)
 # Maximum number of images that patches are drawn from.
 LOOKED_AT = 50
 # Components with a smaller share of the largest variance contain only rounding errors.
@@ -57,7 +59,8 @@ def signed_mosaic(patches: np.ndarray, columns: int, *, limit: float | None = No
     values = np.clip(np.broadcast_to(values, (n, height, width, 3)), 0, 1)
     gap = max(1, round(GAP * height))
     rows = -(-n // columns)
-    mosaic = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, 3))
+    mosaic = np.empty((rows * (height + gap) - gap, columns * (width + gap) - gap, 3))
+    mosaic[:] = BETWEEN
     for place, patch in enumerate(values):
         top, left = (place // columns) * (height + gap), (place % columns) * (width + gap)
         mosaic[top : top + height, left : left + width] = patch
