@@ -45,15 +45,15 @@ def linear_model(model: Any, extractor: type | None, display: str) -> LinearMode
     divides each image by a number of its own, which does not change the proportions of weights; it is skipped.
     """
     steps = steps_of(model)
-    weights, classes = _head(steps[-1], display)
-    for place in range(len(steps) - 2, -1, -1):
-        if extractor is not None and isinstance(steps[place], extractor):
-            return LinearModel(steps[: place + 1], weights, classes)
-        weights = _through(steps[place], weights, display)
-    if extractor is not None:
+    places = [place for place, step in enumerate(steps) if extractor is not None and isinstance(step, extractor)]
+    if extractor is not None and not places:
         name = extractor.__name__
         raise InputError(f"{display} needs a pipeline with {name} before the classifier; got {type(model).__name__}")
-    return LinearModel([], weights, classes)
+    first = 1 + places[-1] if places else 0
+    weights, classes = _head(steps[-1], display)
+    for step in reversed(steps[first:-1]):
+        weights = _through(step, weights, display)
+    return LinearModel(steps[:first], weights, classes)
 
 
 def _head(model: Any, display: str) -> tuple[np.ndarray, np.ndarray]:
