@@ -207,6 +207,8 @@ def places_of(codes: np.ndarray, method: str, random: np.random.RandomState) -> 
     """Return points of shape (n, 2), and what they are."""
     from sklearn.decomposition import PCA
 
+    if not (codes != codes[0]).any():
+        return np.zeros((len(codes), 2)), "all codes are equal"
     n_components = min(REDUCED if method == "tsne" else 2, *codes.shape)
     pca = PCA(n_components, random_state=random, svd_solver="randomized" if min(codes.shape) > 500 else "auto")
     reduced = pca.fit_transform(codes.astype(np.float32))

@@ -12,8 +12,9 @@ from featrec.exceptions import InputError
 from featrec.plotting._canvas import INK, bare
 from featrec.plotting._display import TEXT, Display, check_count, heading, in_order, note, panels
 from featrec.plotting._labels import classify, shortened
-from featrec.plotting._linear_weights import linear_model, steps_of
+from featrec.plotting._linear_weights import linear_model, linear_part, steps_of
 from featrec.plotting._patches_display import as_patches, signed_mosaic
+from featrec.plotting._words_display import vocabulary_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,10 +87,10 @@ class FiltersDisplay(Display):
         Parameters
         ----------
         model : fitted estimator or pipeline
-            A pipeline of PatchCodes and a linear classifier, such as ``patches_ridge()``: the filters with the largest weights
-            of each class, averaged over the regions of the grid. PatchCodes alone: some of its filters. A pipeline with Whiten:
-            the filters that compute whitened patches. TinyImage and a linear classifier, or a linear classifier on rows of
-            pixels: the weights of each class as an image.
+            A linear classifier on PatchCodes, or on Patches, Whiten and words (such as ``patches_ridge()``): the filters with
+            the largest weights of each class, averaged over the regions of a pyramid. The same without a classifier: some of
+            the filters. A pipeline that ends in Whiten: the filters that compute whitened patches. TinyImage and a linear
+            classifier, or a linear classifier on rows of pixels: the weights of each class as an image.
         n_filters : int, default=12
             Number of filters, or number of filters of each class.
         classes : sequence of labels, optional
@@ -105,10 +106,11 @@ class FiltersDisplay(Display):
         display : FiltersDisplay
         """
         count, random, steps = check_count("n_filters", n_filters), check_random_state(random_state), steps_of(model)
-        if any(isinstance(step, PatchCodes) for step in steps):
-            made = _of_patch_codes(model, steps, count, classes, random, cls.__name__)
-        elif any(isinstance(step, Whiten) for step in steps):
-            made = _of_whitening(next(step for step in steps if isinstance(step, Whiten)), count)
+        words = _word_filters(steps)
+        if words is not None:
+            made = _of_words(steps, *words, count, classes, random, cls.__name__)
+        elif any(isinstance(step, (Whiten, PatchCodes)) for step in steps):
+            made = _of_whitening(next(step for step in steps if isinstance(step, (Whiten, PatchCodes))), count)
         else:
             made = _of_pixels(model, steps, classes, shape, cls.__name__)
         filters, names, title = made
@@ -145,35 +147,51 @@ class FiltersDisplay(Display):
             note(ax, "all filters are zero")
 
 
-def _of_patch_codes(
-    model: Any, steps: list[Any], count: int, classes: Any, random: np.random.RandomState, display: str
+def _word_filters(steps: list[Any]) -> tuple[int, np.ndarray] | None:
+    """Return the position of the step that compares patches with words, and its filters: whitening and word in one."""
+    for place, step in enumerate(steps):
+        if isinstance(step, PatchCodes) and hasattr(step, "words_"):
+            return place, (step.words_ / step.word_scales_[:, None]) @ step.basis_.T.astype(np.float64)
+        before = steps[place - 1] if place else None
+        words = getattr(vocabulary_of(step), "words_", None)
+        if isinstance(before, Whiten) and words is not None:
+            return place, words.astype(np.float64) @ before.projection_
+    return None
+
+
+def _of_words(
+    steps: list[Any], place: int, rows: np.ndarray, count: int, classes: Any, random: np.random.RandomState, display: str
 ) -> tuple[np.ndarray, list[str], str]:
-    codes = next(step for step in steps if isinstance(step, PatchCodes))
-    if not hasattr(codes, "words_"):
-        raise InputError(f"{display} needs a fitted model; call fit first")
-    words = codes.words_ / codes.word_scales_[:, None]
-    filters = as_patches(words @ codes.basis_.T.astype(np.float64), "filters")
+    """Return filters drawn at random or, if a linear classifier follows, those with the largest weights of each class."""
+    filters = as_patches(rows, "filters")
     n_words, size = len(filters), filters.shape[1]
     kind = f"{n_words:,} filters of {size}×{size} pixels"
-    if steps[-1] is codes:
+    if place == len(steps) - 1:
         chosen = in_order(n_words, count, random)
-        return (
-            filters[chosen][None],
-            [f"{len(chosen)} of {kind}, drawn at random"],
-            "Filters of PatchCodes: whitening and word in one",
-        )
-    found = linear_model(model, PatchCodes, display)
+        return filters[chosen][None], [f"{len(chosen)} of {kind}, drawn at random"], "Filters: whitening and word in one"
+    found = linear_part(steps, place + 1, display)
     places = classify("classes", classes, found.classes)
-    weights = found.weights[places].reshape(len(places), -1, 2 * n_words).mean(axis=1)
-    best = np.argsort(-weights, axis=1, kind="stable")[:, : min(count, 2 * n_words)]
-    both = np.concatenate([filters, -filters])
-    title = f"The {best.shape[1]} filters with the largest weights of each class, of {kind} and their negatives"
+    # TriangleCode has one column for each word, other encoders one for the word and one for its negative.
+    kinds = 1 if _is_triangle(steps[place]) else 2
+    if found.weights.shape[1] % (kinds * n_words):
+        raise InputError(
+            f"{display} knows the columns of PatchCodes, ThresholdCode, SignCode and TriangleCode; got {type(steps[place]).__name__}"
+        )
+    weights = found.weights[places].reshape(len(places), -1, kinds * n_words).mean(axis=1)
+    best = np.argsort(-weights, axis=1, kind="stable")[:, : min(count, kinds * n_words)]
+    both = np.concatenate([filters, -filters][:kinds])
+    negatives = " and their negatives" if kinds == 2 else ""
+    title = f"The {best.shape[1]} filters with the largest weights of each class\nof {kind}{negatives}"
     return both[best], [str(name) for name in found.classes[places]], title
 
 
-def _of_whitening(whiten: Whiten, count: int) -> tuple[np.ndarray, list[str], str]:
+def _is_triangle(step: Any) -> bool:
+    return type(getattr(step, "encoder_", step)).__name__ == "TriangleCode"
+
+
+def _of_whitening(whiten: Any, count: int) -> tuple[np.ndarray, list[str], str]:
     if not hasattr(whiten, "projection_"):
-        raise InputError("FiltersDisplay needs a fitted Whiten; call fit first")
+        raise InputError(f"FiltersDisplay needs a fitted {type(whiten).__name__}; call fit first")
     filters = as_patches(np.asarray(whiten.projection_, np.float64), "filters")
     zca = whiten.whiten == "zca"
     middle = max(0, (len(filters) - count) // 2) if zca else 0

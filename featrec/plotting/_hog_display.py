@@ -88,13 +88,15 @@ class HOGDisplay(Display):
         return cls(seen_by(steps, image), steps[-1]).plot(ax)
 
     def _inches(self) -> tuple[float, float]:
-        return 8.0, float(np.clip(4 * self.image.shape[0] / self.image.shape[1], 1.8, 7.0)) + 0.5
+        return 8.0, float(np.clip(4 * self.image.shape[0] / self.image.shape[1], 1.8, 7.0)) + 0.7
 
     def _draw(self, ax: Axes) -> None:
         self.axes_ = panels(ax, 1, 2).ravel()
+        heading(ax, "Histograms of oriented gradients: strokes run along edges")
         show_image(self.axes_[0], self.image)
         caption(self.axes_[0], f"image of {self.image.shape[0]}×{self.image.shape[1]} pixels")
         plot_hog(self.image, self.hog, ax=self.axes_[1])
+        caption(self.axes_[1], self.axes_[1].get_title())
         if not self.axes_[1].collections[0].get_segments():
             note(self.axes_[1], "no strokes: the image has no gradients,\nor is smaller than a cell")
 

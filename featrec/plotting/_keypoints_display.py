@@ -12,6 +12,7 @@ from featrec.images import read_image
 from featrec.plotting._canvas import INK, PALETTE, show_image
 from featrec.plotting._display import SMALL, Display, check_count, heading, note, plural
 from featrec.plotting._keypoints import frames_on, lattices_of, plot_keypoints
+from featrec.plotting._linear_weights import bags_part
 from featrec.plotting._words import described
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class KeypointsDisplay(Display):
 
         Parameters
         ----------
-        extractor : extractor of local features, or a pipeline that ends in one
+        extractor : extractor of local features, or a pipeline that contains one
+            An encoder and all steps after it are ignored.
         image : array, path, encoded bytes or PIL image
         max_frames : int, default=500
         ax : matplotlib Axes, optional
@@ -76,7 +78,7 @@ class KeypointsDisplay(Display):
         -------
         display : KeypointsDisplay
         """
-        seen, bag = next(described(extractor, [image]))
+        seen, bag = next(described(bags_part(extractor), [image]))
         return cls(seen, bag, max_frames=max_frames).plot(ax)
 
     def _inches(self) -> tuple[float, float]:
@@ -146,7 +148,8 @@ class DenseGridDisplay(Display):
 
         Parameters
         ----------
-        extractor : dense extractor, or a pipeline that ends in one
+        extractor : dense extractor, or a pipeline that contains one
+            An encoder and all steps after it are ignored.
         image : array, path, encoded bytes or PIL image
         max_centers : int, default=400
         ax : matplotlib Axes, optional
@@ -155,7 +158,7 @@ class DenseGridDisplay(Display):
         -------
         display : DenseGridDisplay
         """
-        seen, bag = next(described(extractor, [image]))
+        seen, bag = next(described(bags_part(extractor), [image]))
         return cls(seen, bag, max_centers=max_centers).plot(ax)
 
     def _inches(self) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from featrec.descriptors import LBP
 from featrec.exceptions import InputError
 from featrec.images import read_image
 from featrec.plotting._canvas import INK, bare, show_image
-from featrec.plotting._display import SMALL, Display, caption, chart_style, note, panels
+from featrec.plotting._display import SMALL, Display, caption, chart_style, heading, note, panels
 from featrec.plotting._hog_display import seen_by
 from featrec.plotting._linear_weights import steps_of
 
@@ -90,7 +90,7 @@ class LBPDisplay(Display):
         raise InputError(f"{cls.__name__} needs LBP, or a pipeline with a step LBP; got {type(model).__name__}")
 
     def _inches(self) -> tuple[float, float]:
-        return 10.5, float(np.clip(3.2 * self.image.shape[0] / self.image.shape[1], 2.4, 6.0)) + 0.5
+        return 10.5, float(np.clip(3.2 * self.image.shape[0] / self.image.shape[1], 2.4, 6.0)) + 0.8
 
     def _draw(self, ax: Axes) -> None:
         from matplotlib.colors import ListedColormap
@@ -103,7 +103,8 @@ class LBPDisplay(Display):
         down, across = self.groups_.shape
         chart = self.axes_[1]
         radius = float(np.ravel(self.lbp.radius)[0])
-        caption(chart, f"patterns of {self.n_points} points, radius {radius:g}")
+        heading(ax, f"Local binary patterns of {self.n_points} points on a circle of radius {radius:g}")
+        caption(chart, "pattern of each pixel")
         if self.groups_.size:
             extent = (margin - 0.5, margin + across - 0.5, margin + down - 0.5, margin - 0.5)
             chart.imshow(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
 from featrec.exceptions import InputError
 
-__all__ = ["LinearModel", "inner_model", "linear_model", "steps_of"]
+__all__ = ["LinearModel", "bags_part", "inner_model", "linear_model", "linear_part", "steps_of"]
 
 CLASSIFIERS = "LinearSVC, LogisticRegression, RidgeClassifier, LinearDiscriminantAnalysis, WideLinearSVC or WideRidge"
 
@@ -38,6 +39,15 @@ def steps_of(model: Any) -> list[Any]:
     return [inner for _, step in model.steps if step is not None and step != "passthrough" for inner in steps_of(step)]
 
 
+def bags_part(model: Any) -> Any:
+    """Return the part of a pipeline before its encoder; a model without an encoder is returned unchanged."""
+    steps = steps_of(model)
+    for place, step in enumerate(steps):
+        if place and (hasattr(step, "vocabulary") or hasattr(step, "encoder")):
+            return Pipeline([(str(i), before) for i, before in enumerate(steps[:place])])
+    return model
+
+
 def linear_model(model: Any, extractor: type | None, display: str) -> LinearModel:
     """Return the weights of the classes on the columns of an extractor, or on the model's own input if `extractor` is None.
 
@@ -49,7 +59,11 @@ def linear_model(model: Any, extractor: type | None, display: str) -> LinearMode
     if extractor is not None and not places:
         name = extractor.__name__
         raise InputError(f"{display} needs a pipeline with {name} before the classifier; got {type(model).__name__}")
-    first = 1 + places[-1] if places else 0
+    return linear_part(steps, 1 + places[-1] if places else 0, display)
+
+
+def linear_part(steps: list[Any], first: int, display: str) -> LinearModel:
+    """Return the weights on the input of step number `first`, from which all steps must be linear."""
     weights, classes = _head(steps[-1], display)
     for step in reversed(steps[first:-1]):
         weights = _through(step, weights, display)

@@ -12,6 +12,7 @@ from featrec.images import as_rgb, as_uint8, read_image
 from featrec.plotting._canvas import INK, PALETTE, bare
 from featrec.plotting._display import Display, check_count, heading, note
 from featrec.plotting._keypoints import frames_on
+from featrec.plotting._linear_weights import bags_part
 from featrec.plotting._words import described
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ class MatchesDisplay(Display):
 
         Parameters
         ----------
-        extractor : extractor of local features, or a pipeline that ends in one
+        extractor : extractor of local features, or a pipeline that contains one
+            An encoder and all steps after it are ignored.
         image, other : array, path, encoded bytes or PIL image
         ratio : float or None, default=0.8
         max_matches : int, default=60
@@ -103,7 +105,7 @@ class MatchesDisplay(Display):
         -------
         display : MatchesDisplay
         """
-        seen, bags = zip(*described(extractor, [image, other]), strict=True)
+        seen, bags = zip(*described(bags_part(extractor), [image, other]), strict=True)
         return cls(seen, bags, ratio=ratio, max_matches=max_matches).plot(ax)
 
     def _inches(self) -> tuple[float, float]:

@@ -143,7 +143,7 @@ class WhiteningDisplay(Display):
         return cls(patches, whitened, variances=whiten.explained_variance_).plot(ax)
 
     def _inches(self) -> tuple[float, float]:
-        return (10.0, 3.4) if self.variances is not None else (7.0, 3.6)
+        return (10.0, 3.9) if self.variances is not None else (7.0, 3.6)
 
     def _draw(self, ax: Axes) -> None:
         columns = max(1, round((len(self.patches) * 1.0) ** 0.5))

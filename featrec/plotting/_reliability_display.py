@@ -91,7 +91,7 @@ class ReliabilityDisplay(Display):
         Parameters
         ----------
         model : fitted model with predict_proba
-            Recipes have it with ``probability=True``.
+            Recipes have it with ``probability="calibrated"``.
         images : images
             Images that neither the model nor its calibration was fitted on.
         y : array-like of shape (n_images,)
@@ -136,7 +136,7 @@ class ReliabilityDisplay(Display):
             worst = int(np.abs(table.sum(axis=1) - 1).argmax())
             raise InputError(
                 f"each row of probabilities must sum to 1; the sum of row {worst} is {table[worst].sum():.4g}. Decision values "
-                "are not probabilities; use CalibratedClassifierCV, or a recipe with probability=True."
+                'are not probabilities; use CalibratedClassifierCV, or a recipe with probability="calibrated".'
             )
         top = table.argmax(axis=1)
         return cls(table.max(axis=1, initial=0), names[top] == y_true, n_bins=n_bins).plot(ax)

@@ -309,11 +309,12 @@ def _draw_word_histogram(ax: Axes, assigned: np.ndarray, colors: np.ndarray) -> 
 
 def described(extractor: Any, images: Any) -> Iterator[tuple[np.ndarray, Bag]]:
     """Yield images one after another, as returned by the previous steps of the pipeline, each with its Bag."""
-    bags = extractor.transform(images)
+    bags = extractor.transform(images) if hasattr(extractor, "transform") else None
     if not isinstance(bags, Bags):
+        found = "has no transform" if bags is None else f"returns {type(bags).__name__}"
         raise InputError(
             f"expected an extractor of local features, such as DenseSIFT(), or a pipeline that ends in one; "
-            f"{type(extractor).__name__} returns {type(bags).__name__}"
+            f"{type(extractor).__name__} {found}"
         )
     for position in range(len(bags)):
         with bags.naming(position):

@@ -273,7 +273,7 @@ class WordHistogramsDisplay(Display):
         ax.text(0.01, 0.03, "B", ha="left", va="bottom", **box)
         used = int(self.shares.any(axis=0).sum())
         some = f"{len(shown)} of the {used}" if len(shown) < used else f"{used}"
-        caption(ax, f"{some} words that occur, of {n_words:,}; the histograms share {100 * self.intersection_:.0f} %")
+        heading(self.ax_, f"{some} words that occur, of {n_words:,}; the histograms share {100 * self.intersection_:.0f} %")
         empty = [name for name, counts in zip("AB", self.counts, strict=True) if not counts.sum()]
         if empty:
             note(ax, f"no local features in image {' and '.join(empty)}")
