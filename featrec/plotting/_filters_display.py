@@ -174,9 +174,8 @@ def _of_words(
     # TriangleCode has one column for each word, other encoders one for the word and one for its negative.
     kinds = 1 if _is_triangle(steps[place]) else 2
     if found.weights.shape[1] % (kinds * n_words):
-        raise InputError(
-            f"{display} knows the columns of PatchCodes, ThresholdCode, SignCode and TriangleCode; got {type(steps[place]).__name__}"
-        )
+        known, given = "PatchCodes, ThresholdCode, SignCode and TriangleCode", type(steps[place]).__name__
+        raise InputError(f"{display} knows the columns of {known}; got {given}")
     weights = found.weights[places].reshape(len(places), -1, kinds * n_words).mean(axis=1)
     best = np.argsort(-weights, axis=1, kind="stable")[:, : min(count, kinds * n_words)]
     both = np.concatenate([filters, -filters][:kinds])
