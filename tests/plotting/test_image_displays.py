@@ -17,7 +17,7 @@ from sklearn.svm import SVC, LinearSVC
 from featrec import Bag
 from featrec.classifiers import WideScaler
 from featrec.descriptors import HOG, LBP, ORB, SIFT, DenseSIFT, PatchCodes, Patches, TinyImage, Whiten
-from featrec.encoders import BagOfWords, FisherVector, SpatialPyramid
+from featrec.encoders import BagOfWords, FisherVector, SpatialPyramid, ThresholdCode, TriangleCode
 from featrec.exceptions import InputError, MetricError
 from featrec.plotting import (
     DenseGridDisplay,
@@ -50,6 +50,17 @@ def test_keypoints_have_scale_and_angle(photograph):
     np.testing.assert_allclose(display.ax_.collections[0].get_widths(), bag.frames[:, 2])
     assert display.ax_.get_title() == f"{len(bag.frames)} keypoints\ncircle: size of the keypoint, line: its angle"
     assert display.figure_ is display.ax_.figure
+
+
+def test_steps_after_the_extractor_are_ignored(digits):
+    train, test = digits
+    model = make_pipeline(DenseSIFT(step=1, bin_sizes=1), BagOfWords(4, random_state=0), RidgeClassifier())
+    model.fit(train, train.labels)
+    for display in (KeypointsDisplay, DenseGridDisplay):
+        assert display.from_estimator(model, test[0]).ax_.get_title().startswith("25 descriptors")
+    assert len(MatchesDisplay.from_estimator(model, test[0], test[0]).matches_) > 20
+    with pytest.raises(InputError, match="expected an extractor of local features"):
+        KeypointsDisplay.from_estimator(RidgeClassifier(), test[0])
 
 
 @pytest.mark.parametrize("draw", [
@@ -300,6 +311,22 @@ def test_filters_of_patch_codes_multiply_patches_as_the_model_does(digits):
     weights = model[-1].coef_[5].reshape(4, 60).mean(axis=0).argmax()
     expected = display.filters[0][weights % 30] * (1 if weights < 30 else -1)
     np.testing.assert_allclose(best.filters[0, 0], expected)
+
+
+@pytest.mark.parametrize("encoder", [TriangleCode(8, random_state=0), ThresholdCode(8, random_state=0)], ids=repr)
+def test_filters_of_words_on_whitened_patches(encoder, digits):
+    train, _ = digits
+    model = make_pipeline(Patches(4), Whiten(whiten="zca", epsilon=0.1), SpatialPyramid(encoder, levels=2), RidgeClassifier())
+    model.fit(train, train.labels)
+    whiten, pyramid, ridge = model[1:]
+    display = FiltersDisplay.from_estimator(model, n_filters=1, classes=["7"])
+    columns = 8 if isinstance(encoder, TriangleCode) else 16
+    best = ridge.coef_[7].reshape(5, columns).mean(axis=0).argmax()
+    word = pyramid.encoder_.vocabulary_.words_[best % 8] * (1 if best < 8 else -1)
+    patches = model[0].transform(train[:1])[0].descriptors
+    white = whiten.transform([Bag(patches)])[0].descriptors
+    products = (patches - whiten.mean_) @ display.filters.ravel()
+    np.testing.assert_allclose(products, white @ word, atol=1e-3)
 
 
 def test_filters_of_pixels_and_of_whitening(digits):
