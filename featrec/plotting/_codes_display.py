@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from featrec.exceptions import InputError
 from featrec.lazy import Images
 from featrec.plotting._canvas import INK, bare
-from featrec.plotting._display import SMALL, Display, check_count, check_some_images, heading, in_order, thumbnail
+from featrec.plotting._display import SMALL, Display, check_count, check_some_images, heading, in_order, thumbnail_of
 from featrec.plotting._labels import check_labels, looks_of, shortened
 from featrec.plotting._linear_weights import inner_model
 
@@ -38,7 +38,7 @@ class CodesDisplay(Display):
     points : array of shape (n, 2)
         Places of the images.
     labels : array-like of shape (n,), optional
-        Class of each image; each class has its own colour and, beyond ten classes, its own marker.
+        Class of each image; each class has its own colour and marker.
     thumbnails : dict of int to array
         Small images to draw, keyed by the row of their point.
     title : str, default="codes in two dimensions"
@@ -225,4 +225,4 @@ def places_of(codes: np.ndarray, method: str, random: np.random.RandomState) -> 
 
 def _thumbnails(source: Images, chosen: np.ndarray, most: int, random: np.random.RandomState) -> dict[int, np.ndarray]:
     """Read thumbnails of some of the chosen images, keyed by their position among them."""
-    return {int(row): thumbnail(source[int(chosen[row])]) for row in random.permutation(len(chosen))[:most]}
+    return {int(row): thumbnail_of(source, int(chosen[row])) for row in random.permutation(len(chosen))[:most]}

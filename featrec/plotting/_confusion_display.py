@@ -21,7 +21,7 @@ from featrec.plotting._display import (
     in_order,
     note,
     sheet,
-    thumbnail,
+    thumbnail_of,
 )
 from featrec.plotting._labels import check_labels, check_model, classes_of, classify, shortened
 
@@ -239,7 +239,7 @@ class ConfusedPairsDisplay(Display):
             rows = np.flatnonzero((y_true == classes[true]) & (y_pred == classes[other]))
             if len(rows) and true != other:
                 pairs.append((classes[true].item(), classes[other].item(), len(rows), int(totals[true])))
-                examples.append([thumbnail(source[int(row)]) for row in rows[in_order(len(rows), n_examples, random)]])
+                examples.append([thumbnail_of(source, int(row)) for row in rows[in_order(len(rows), n_examples, random)]])
         return cls(pairs, examples, n_errors=int(counts.sum())).plot(ax)
 
     def _text_width(self) -> float:

@@ -11,7 +11,7 @@ from featrec.exceptions import InputError
 from featrec.images import check_images
 from featrec.plotting._canvas import INK
 from featrec.plotting._confusion_display import checked_pairs
-from featrec.plotting._display import TEXT, Display, check_count, draw_thumbnail, heading, in_order, sheet, thumbnail
+from featrec.plotting._display import TEXT, Display, check_count, draw_thumbnail, heading, in_order, sheet, thumbnail_of
 from featrec.plotting._labels import RIGHT, WRONG, check_labels, check_model, shortened
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class ContactSheetDisplay(Display):
                 rows = rows[np.argsort(-values[rows] if wrong else values[rows], kind="stable")][:most]
             else:
                 rows = rows[in_order(len(rows), most, random)]
-            parts.append([(thumbnail(source[int(row)]), y_true[row].item(), y_pred[row].item()) for row in rows])
+            parts.append([(thumbnail_of(source, int(row)), y_true[row].item(), y_pred[row].item()) for row in rows])
         n_wrong = int((y_true != y_pred).sum())
         order = "drawn at random" if values is None else "by score"
         return cls(*parts, n_wrong=n_wrong, n_right=len(y_true) - n_wrong, order=order).plot(ax)

@@ -156,6 +156,9 @@ class AccuracyCostDisplay(Display):
         ys = (100 * self.accuracy - low) / (high - low) * height
         taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in zip(xs, ys, strict=True)]
         taken += _steps(xs[self.front_], ys[self.front_])
+        if self.interval is not None:
+            ends = (100 * self.interval - low) / (high - low) * height
+            taken += [(x - 1, bottom, x + 1, top) for x, (bottom, top) in zip(xs, ends, strict=True)]
         for place in np.argsort(xs, kind="stable"):
             boxes = [_box(xs[place], ys[place], len(self.names[place]), offset) for offset in OFFSETS]
             overlaps = [_overlap(box, taken, place, width) for box in boxes]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from featrec.exceptions import InputError
+from featrec.exceptions import ImageError, InputError
 from featrec.images import as_rgb, as_uint8, check_images
 from featrec.lazy import Images
 from featrec.plotting._canvas import FAINT, INK, axes_for, bare
@@ -32,6 +32,7 @@ __all__ = [
     "plural",
     "sheet",
     "thumbnail",
+    "thumbnail_of",
 ]
 
 # Sizes of text in points.
@@ -154,6 +155,15 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     sums = np.add.reduceat(sums, edges[1][:-1], axis=1)
     areas = np.outer(np.diff(edges[0]), np.diff(edges[1]))
     return np.rint(sums / areas[..., None]).astype(np.uint8)
+
+
+def thumbnail_of(images: Images, position: int) -> np.ndarray:
+    """Return a small copy of one image, or a crossed gray square if the image cannot be read."""
+    try:
+        return thumbnail(images[position])
+    except ImageError:
+        cross = np.eye(THUMBNAIL, dtype=bool) | np.eye(THUMBNAIL, dtype=bool)[::-1]
+        return as_rgb(np.where(cross, 120, 225).astype(np.uint8))
 
 
 def draw_thumbnail(

@@ -12,7 +12,7 @@ from featrec.plotting._canvas import PALETTE
 __all__ = ["RIGHT", "WRONG", "Look", "check_labels", "check_model", "classes_of", "classify", "looks_of", "shortened"]
 
 RIGHT, WRONG = "#009E73", "#D55E00"
-# Classes beyond the number of colours reuse the colours with another marker.
+# Neighbouring classes differ in both, so that they can be told apart in print. Combinations repeat after 60 classes.
 MARKERS = "os^DvP"
 # Names of classes are shortened to this number of letters where there is little room.
 LETTERS = 14
@@ -65,7 +65,8 @@ def check_model(model: Any, method: str, display: str) -> None:
 
 def looks_of(n_classes: int) -> list[Look]:
     """Return a different look for each class, as far as possible."""
-    return [Look(PALETTE[i % len(PALETTE)], MARKERS[i // len(PALETTE) % len(MARKERS)]) for i in range(n_classes)]
+    colors, markers = len(PALETTE), len(MARKERS)
+    return [Look(PALETTE[i % colors], MARKERS[(i + i // colors) % markers]) for i in range(n_classes)]
 
 
 def shortened(name: Any, letters: int = LETTERS) -> str:

@@ -161,7 +161,8 @@ class MatchesDisplay(Display):
     def _why_none(self) -> str:
         empty = [str(place + 1) for place, bag in enumerate(self.bags) if not len(bag.descriptors)]
         if empty:
-            return f"no local features in image {' and '.join(empty)}:\nuniform, or too small for the extractor"
+            which = "images 1 and 2" if len(empty) == 2 else f"image {empty[0]}"
+            return f"no local features in {which}:\nuniform, or too small for the extractor"
         return "no descriptor passes the test; the images may show\ndifferent things, or repeat one pattern"
 
 

@@ -176,7 +176,7 @@ class ReliabilityDisplay(Display):
         ax.set_xlim(0, 1)
         ax.set_ylim(0, 1.02)
         chart_style(ax, "", "share of correct predictions")
-        ax.legend(loc="upper left", fontsize=SMALL, frameon=False, labelcolor=INK)
+        ax.legend(loc="lower right", fontsize=SMALL, frameon=False, labelcolor=INK)
 
 
 def wilson(shares: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -276,4 +276,4 @@ class WordHistogramsDisplay(Display):
         heading(self.ax_, f"{some} words that occur, of {n_words:,}; the histograms share {100 * self.intersection_:.0f} %")
         empty = [name for name, counts in zip("AB", self.counts, strict=True) if not counts.sum()]
         if empty:
-            note(ax, f"no local features in image {' and '.join(empty)}")
+            note(ax, "no local features in " + ("images A and B" if len(empty) == 2 else f"image {empty[0]}"))

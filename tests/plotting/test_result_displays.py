@@ -67,6 +67,13 @@ def test_the_contact_sheet_separates_right_and_wrong():
     assert display.ax_.get_title() == "4 of 6 predictions are correct (66.7 %)"
 
 
+def test_an_image_that_cannot_be_read_is_a_crossed_square():
+    images = [np.zeros((8, 8)), b"no image"]
+    display = ContactSheetDisplay.from_predictions(["a", "b"], ["a", "a"], images)
+    assert set(np.unique(display.wrong[0].image)) == {120, 225}
+    assert not display.right[0].image.any()
+
+
 @pytest.mark.parametrize("draw", [
     ConfusionMatrixDisplay.from_predictions,
     lambda true, predicted: ConfusedPairsDisplay.from_predictions(true, predicted, np.zeros((2, 8, 8))),
