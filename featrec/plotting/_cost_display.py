@@ -144,7 +144,7 @@ class AccuracyCostDisplay(Display):
         if self.unit in UNITS:
             ax.xaxis.set_major_formatter(lambda value, _: in_units(value, self.unit))
             decades = np.log10(high * room / (low / room))
-            ax.xaxis.set_minor_formatter(lambda value, _: in_units(value, self.unit) if decades < 1.3 and _leads(value) else "")
+            ax.xaxis.set_minor_formatter(lambda value, _: in_units(value, self.unit) if decades < 2.2 and _leads(value) else "")
         ax.grid(color="#e3e6ea", linewidth=0.8)
         ax.set_axisbelow(True)
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "SIGNED",
     "SMALL",
     "Display",
     "caption",
@@ -37,12 +36,10 @@ __all__ = [
 
 # Sizes of text in points.
 TITLE, TEXT, SMALL = 10, 9, 8
-# Colour map of values around zero. It is readable by the colour-blind, and in print: its lightness only increases.
-SIGNED = "cividis"
 # Side of a stored thumbnail in pixels.
 THUMBNAIL = 72
-# Shorter sides of an image are drawn at least this much of the longer side.
-NARROWEST = 0.35
+# Share of the height that the title of several panels takes if the figure has no layout that measures it.
+STRIP = 0.14
 
 
 class Display:
@@ -60,7 +57,8 @@ class Display:
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Axes to draw on. A display with several panels divides their place. Default: the axes of a new figure.
+            Axes to draw on. A display with several panels divides their place; ``layout="constrained"`` of the figure then
+            keeps texts apart. Default: the axes of a new figure.
 
         Returns
         -------
@@ -118,7 +116,8 @@ def panels(ax: Axes, rows: int, columns: int, **options: Any) -> np.ndarray:
     place, figure = ax.get_subplotspec(), ax.figure
     if place is None:
         return _inset_panels(ax, rows, columns, options)
-    parts = place.subgridspec(2, 1, height_ratios=[0.001, 1], hspace=0)
+    measured = figure.get_figure(root=True).get_layout_engine() is not None
+    parts = place.subgridspec(2, 1, height_ratios=[0.001 if measured else STRIP, 1], hspace=0)
     ax.set_subplotspec(parts[0])
     grid = parts[1].subgridspec(rows, columns, **options)
     made = [figure.add_subplot(grid[row, column]) for row in range(rows) for column in range(columns)]
@@ -130,7 +129,7 @@ def _inset_panels(ax: Axes, rows: int, columns: int, options: dict[str, Any]) ->
     lefts, widths = _shares(options.get("width_ratios") or [1.0] * columns)
     downs, heights = _shares(options.get("height_ratios") or [1.0] * rows)
     made = [
-        ax.inset_axes((left, 1 - down - height, width, height))
+        ax.inset_axes((left, (1 - STRIP) * (1 - down - height), width, (1 - STRIP) * height))
         for down, height in zip(downs, heights, strict=True)
         for left, width in zip(lefts, widths, strict=True)
     ]
@@ -173,7 +172,7 @@ def draw_thumbnail(
     from matplotlib.patches import Rectangle
 
     height, width = image.shape[:2]
-    high, wide = (max(NARROWEST, length / max(height, width)) * side / 2 for length in (height, width))
+    high, wide = (length / max(height, width) * side / 2 for length in (height, width))
     ax.imshow(image, extent=(x - wide, x + wide, y + high, y - high), interpolation="antialiased", zorder=2, aspect="auto")
     edge = Rectangle((x - wide, y - high), 2 * wide, 2 * high, fill=False, edgecolor=color, linewidth=frame, zorder=3)
     ax.add_patch(edge)
