@@ -152,7 +152,7 @@ class HOGInversionDisplay(Display):
     >>> hog = HOG(pixels_per_cell=2, cells_per_block=2)
     >>> display = HOGInversionDisplay.from_estimator(hog, test[0], train)
     >>> [round(correlation, 1) for correlation in display.correlations_]
-    [0.8, 0.7]
+    [0.8, 0.8]
     """
 
     def __init__(self, image: Any, inverted: Any, hog: HOG, *, n_images: int):
