@@ -153,6 +153,8 @@ class ConfusedPairsDisplay(Display):
     pairs : list of (true class, predicted class, number of errors, number of images of the true class)
     examples : list of lists of arrays
         Some images of each pair.
+    n_errors : int, optional
+        Number of all errors, for the title. Default: the errors of these pairs.
 
     Attributes
     ----------

@@ -32,6 +32,7 @@ class VocabularySizeDisplay(Display):
     scores : array of shape (n_sizes,) or (n_sizes, n_splits), or a dict of such arrays
         Scores between 0 and 1. With several splits, points are means, and error bars are standard deviations. A dict gives one
         line for each key.
+    score_name : str, default="accuracy"
 
     Attributes
     ----------
