@@ -23,6 +23,7 @@ STAGES = (
     "featrec.classifiers",
     "featrec.recipes",
     "featrec.evaluation",
+    "featrec.explanation",
     "featrec.plotting",
     "featrec.persistence",
     "featrec.testing",

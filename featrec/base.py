@@ -50,7 +50,7 @@ __all__ = [
     "rows_of",
     "sample_descriptors",
     "stored_neighbors",
-    "support_rows",
+    "training_rows",
     "warn_of_empty_bags",
     "warn_of_failures",
     "why_empty",
@@ -177,9 +177,13 @@ def is_search(model: Any) -> bool:
     return hasattr(model, "param_grid") or hasattr(model, "param_distributions") or hasattr(model, "param_space")
 
 
-def support_rows(svc: Any) -> np.ndarray:
-    """Return the support vectors of an SVC. With a callable kernel, scikit-learn stores them only among all training rows."""
-    return np.asarray(svc._BaseLibSVM__Xfit)[svc.support_] if callable(svc.kernel) else svc.support_vectors_
+def training_rows(svc: Any) -> np.ndarray:
+    """Return the rows that ``svc.support_`` refers to. With a callable kernel, an SVC stores all training rows."""
+    if callable(svc.kernel):
+        return np.asarray(svc._BaseLibSVM__Xfit)
+    rows = np.empty((int(svc.support_.max(initial=-1)) + 1, svc.support_vectors_.shape[1]))
+    rows[svc.support_] = svc.support_vectors_
+    return rows
 
 
 def gamma_of(svc: Any) -> float:

@@ -24,8 +24,6 @@ LARGEST = float(np.finfo(np.float32).max)
 NEVER = -1e30
 # The gradients of components with a smaller weight are zero; otherwise, they would be divided by a number close to zero.
 LEAST_WEIGHT = 1e-6
-# Smaller posteriors are zero; the compiled loop does the same (see SMALLEST in `_mixture_lanes`).
-LEAST_POSTERIOR = 2.0**-40
 LN_2, ROOT_HALF = math.log(2.0), math.sqrt(0.5)
 
 
@@ -36,7 +34,7 @@ def mixture_sums(descriptors, weights, means, variances, centre, inverse, sums):
     OUT sums (k, 2 * d + 1) float64. Return the log-likelihood of the points y.
     """
     n, (k, d) = len(descriptors), means.shape
-    terms = _log_terms(weights, means, variances, centre, inverse)
+    terms = log_terms(weights, means, variances, centre, inverse)
     found, peaks, totals = _sums(descriptors, np.arange(n), np.array([0, n]), terms, np.stack([centre, inverse]))
     by_component = found[0].transpose(0, 2, 1).reshape(-1, found.shape[2])[:k]
     sums[:, : 2 * d] = by_component[:, : 2 * d]
@@ -52,7 +50,7 @@ def fisher_sums(descriptors, order, starts, weights, means, variances, gradients
     k + 2 * k * d) float32: with respect to weights (only in the larger array), means and deviations.
     """
     centre, inverse = mixture_frame(weights, means, variances)
-    terms = _log_terms(weights, means, variances, centre, inverse)
+    terms = log_terms(weights, means, variances, centre, inverse)
     found, _, _ = _sums(descriptors, order, starts, terms, np.stack([centre, inverse]))
     means, deviations = (means - centre) * inverse, np.sqrt(variances) * inverse
     scales = np.where(weights < LEAST_WEIGHT, 0.0, 1 / np.sqrt(np.maximum(weights, LEAST_WEIGHT)))
@@ -60,47 +58,12 @@ def fisher_sums(descriptors, order, starts, weights, means, variances, gradients
     fisher_gradients(found, expected, scales, means, 1 / deviations, gradients)
 
 
-def fisher_shares(descriptors, cells, weights, means, variances, on_gradients, shares):
-    """Compute what each point adds to the weighted sum of the Fisher vectors of `fisher_sums`.
-
-    IN descriptors (n, d), cells (n,) int64, weights (k,), means and variances (k, d), float64, on_gradients (cells, 2 * k * d)
-    or (cells, k + 2 * k * d) with the weights of the gradients; OUT shares (n,) float64.
-    """
-    (k, d), (n_cells, width) = means.shape, on_gradients.shape
-    centre, inverse = mixture_frame(weights, means, variances)
-    terms = _log_terms(weights, means, variances, centre, inverse)
-    scales = np.where(weights < LEAST_WEIGHT, 0.0, 1 / np.sqrt(np.maximum(weights, LEAST_WEIGHT)))
-    means, precisions = (means - centre) * inverse, 1 / (np.sqrt(variances) * inverse)
-    by_weight = on_gradients[:, : width - 2 * k * d] * scales if width > 2 * k * d else np.zeros((n_cells, k))
-    by_mean, by_deviation = on_gradients[:, width - 2 * k * d :].reshape(n_cells, 2, k, d).transpose(1, 0, 2, 3)
-    plain = by_mean * precisions * scales[:, None]
-    squared = by_deviation * precisions**2 * (scales * ROOT_HALF)[:, None]
-    constant = by_weight - (plain * means).sum(axis=2) + (squared * means**2).sum(axis=2)
-    constant -= by_deviation.sum(axis=2) * scales * ROOT_HALF
-    slopes = np.concatenate([squared, plain - 2 * means * squared], axis=2).astype(np.float32)
-    constant, terms, expected = constant.astype(np.float32), terms.astype(np.float32), by_weight @ weights
-    for cell in range(n_cells):
-        rows = np.flatnonzero(cells == cell)
-        for start in range(0, len(rows), POINTS):
-            some = rows[start : start + POINTS]
-            with np.errstate(over="ignore"):
-                scaled = np.clip((descriptors[some] - centre) * inverse, -FARTHEST, FARTHEST)
-            tile = np.concatenate([np.square(scaled), scaled], axis=1)
-            posteriors = tile @ terms[:, :-1].T + terms[:, -1]
-            posteriors -= posteriors.max(axis=1, keepdims=True)
-            np.exp2(posteriors, out=posteriors)
-            posteriors /= posteriors.sum(axis=1, keepdims=True)
-            posteriors[posteriors < LEAST_POSTERIOR] = 0
-            values = tile @ slopes[cell].T + constant[cell]
-            shares[some] = np.einsum("ij,ij->i", posteriors, values, dtype=np.float64) - expected[cell]
-
-
 def most_probable(descriptors, weights, means, variances, centre, inverse, nearest):
     """Find the most probable component of each point; if several are equally probable, the first is used.
 
     IN as in `mixture_sums`; OUT nearest (n,) int32.
     """
-    terms, d = _log_terms(weights, means, variances, centre, inverse).astype(np.float32).T, means.shape[1]
+    terms, d = log_terms(weights, means, variances, centre, inverse).astype(np.float32).T, means.shape[1]
     tile = np.ones((min(len(nearest), 4 * POINTS), 2 * d + 1), np.float32)
     logs = np.empty((len(tile), len(weights)), np.float32)
     for start in range(0, len(nearest), max(1, len(tile))):
@@ -120,7 +83,7 @@ def mixture_frame(weights, means, variances):
     return centre.astype(np.float32), (1 / np.sqrt(spread)).astype(np.float32)
 
 
-def _log_terms(weights, means, variances, centre, inverse):
+def log_terms(weights, means, variances, centre, inverse):
     """Return the coefficients of y², y and 1 in the base-2 logarithm of each density, float64."""
     d = means.shape[1]
     means, variances = (means - centre) * inverse, variances * np.square(inverse, dtype=np.float64)
@@ -133,13 +96,20 @@ def _log_terms(weights, means, variances, centre, inverse):
     return np.clip(terms, -LARGEST, LARGEST, out=terms)
 
 
+def in_panels(terms, last):
+    """Return coefficients (k, width) as a vector of panels (panels, width, 32); `last` is the last coefficient of padding."""
+    k, width = terms.shape
+    panels = -(-k // PANEL)
+    whole = np.zeros((panels * PANEL, width), np.float32)
+    whole[:k], whole[k:, -1] = terms, last
+    return whole.reshape(panels, PANEL, width).transpose(0, 2, 1).ravel()
+
+
 def _sums(points, order, starts, terms, frame):
     """Allocate memory and call `posterior_sums`; return sums (cells, panels, rows, 32), peaks (n,) and totals (n,)."""
-    (k, width), n = terms.shape, len(points)
-    panels, rows = -(-k // PANEL), -(-(width - 1) // ROWS) * ROWS + 1
-    whole = np.zeros((panels * PANEL, width), np.float32)
-    whole[:k], whole[k:, -1] = terms, NEVER
-    by_panel = whole.reshape(panels, PANEL, width).transpose(0, 2, 1).ravel()
+    width, n = terms.shape[1], len(points)
+    panels, rows = -(-len(terms) // PANEL), -(-(width - 1) // ROWS) * ROWS + 1
+    by_panel = in_panels(terms, NEVER)
     size = min(POINTS, -(-n // ROWS) * ROWS)
     tile, logs = np.zeros(size * (width - 1) + ROWS, np.float32), np.empty(panels * size * PANEL, np.float32)
     part, sums = np.zeros(panels * rows * PANEL, np.float32), np.zeros((len(starts) - 1, panels, rows, PANEL))

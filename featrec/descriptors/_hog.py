@@ -13,8 +13,8 @@ from sklearn.base import clone
 from featrec.base import StrOptions, Tags, check_is_fitted, check_one_label_each, check_sizes, positive_integer
 from featrec.compiled._hog import L1, L1_SQRT, L2, L2_HYS, NONE
 from featrec.descriptors._color_layout import PLANE, any_colour, color_layout, color_scale, spread
-from featrec.descriptors._hog_codes import Bins, code_parts, gradient_codes
-from featrec.exceptions import FailedImageWarning, ImageError
+from featrec.descriptors._hog_codes import Bins, cell_sums, code_parts, gradient_codes
+from featrec.exceptions import FailedImageWarning, ImageError, InputError
 from featrec.images import DescriptorCache, GlobalExtractor, check_images, read_image
 from featrec.lazy import Images
 from featrec.model_files import SizeLimit
@@ -256,6 +256,56 @@ class HOG(GlobalExtractor):
         )
         codes = self._codes(image[None], [size], (1, 1), NONE)
         return codes.reshape(image.shape[0] // size[0], image.shape[1] // size[1], self.orientations)
+
+    def cell_sizes(self, image_size: tuple[int, int]) -> list[tuple[int, ...]]:
+        """Return the cell sizes for images of one size, as (rows, columns) in pixels.
+
+        Parameters
+        ----------
+        image_size : tuple of (height, width)
+
+        Returns
+        -------
+        sizes : list of tuple of (rows, columns)
+        """
+        self._check_parameters()
+        return self._sizes(*image_size)
+
+    def cell_weights(self, weights: Any, image_size: tuple[int, int]) -> list[np.ndarray]:
+        """Add up weights of the columns of a code by cell, to show what a linear model looks for.
+
+        A cell belongs to several blocks, so its histogram occurs several times in a code, each time divided by another norm.
+
+        Parameters
+        ----------
+        weights : array of shape (n_features_out_,) or (n, n_features_out_)
+            One or more weights for each column of a code.
+        image_size : tuple of (height, width)
+            Size of the images that the code describes.
+
+        Returns
+        -------
+        cells : list of arrays of shape (..., cell rows, cell columns, orientations)
+            One array for each cell size. Weights of the layout (`color`) are left out. With ``mirror=True``, the weights of the
+            mirrored view are left out too.
+        """
+        self._check_parameters()
+        values, (height, width) = np.asarray(weights, np.float64), image_size
+        sizes, block = self._sizes(height, width), check_sizes("cells_per_block", self.cells_per_block, 2)
+        factors, lengths = self._weights(height, width, sizes, block)
+        layout = {None: 0, "gray": PLANE, "rgb": 3 * PLANE}[self._resolved_color()]
+        expected = (int(lengths.sum()) + layout) * (1 + bool(self.mirror))
+        if values.ndim not in (1, 2) or values.shape[-1] != expected:
+            raise InputError(
+                f"a code of images of {height}×{width} pixels has {expected} columns; got weights of shape {values.shape}. "
+                "Use the size of the images that HOG receives (after Resize)."
+            )
+        parts = np.split(values[..., : lengths.sum()], np.cumsum(lengths)[:-1], axis=-1)
+        grids = [(height // tall, width // wide) for tall, wide in sizes]
+        return [
+            cell_sums(part * (factor if self.balance else 1), grid, block, int(self.orientations))
+            for part, factor, grid in zip(parts, factors, grids, strict=True)
+        ]
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -11,7 +11,7 @@ from featrec.compiled._hog import hog_codes, hog_colour, hog_directions, hog_gra
 from featrec.descriptors._color_layout import layout_outlines, layout_titles
 from featrec.images import rectangles
 
-__all__ = ["Bins", "code_parts", "gradient_codes"]
+__all__ = ["Bins", "cell_sums", "code_parts", "gradient_codes"]
 
 # Number of pixels per batch of float images; the data of a batch fit into the second-level cache.
 PIXELS = 2**15
@@ -166,3 +166,14 @@ def _cells(
     edges = columns * wide, rows * tall, (columns + 1) * wide, (rows + 1) * tall
     names = [f"cell of {tall}×{wide} pixels, row {row + 1}, column {column + 1}" for row, column in np.ndindex(counts)]
     return np.repeat(blocks.ravel(), orientations), rectangles(*(edge - 0.5 for edge in edges)), names
+
+
+def cell_sums(codes: np.ndarray, grid: tuple[int, int], block: tuple[int, ...], orientations: int) -> np.ndarray:
+    """Add up the columns of codes of one cell size over the blocks of each cell: (..., rows, columns, orientations)."""
+    down, across = (cells - length + 1 for cells, length in zip(grid, block, strict=True))
+    by_block = codes.reshape(*codes.shape[:-1], down, across, *block, orientations)
+    sums = np.zeros((*codes.shape[:-1], *grid, orientations))
+    for i in range(block[0]):
+        for j in range(block[1]):
+            sums[..., i : i + down, j : j + across, :] += by_block[..., i, j, :]
+    return sums

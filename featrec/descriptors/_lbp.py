@@ -14,7 +14,7 @@ import numpy as np
 from featrec.base import StrOptions, positive_integer
 from featrec.compiled._pixels import count_patterns, lbp_patterns
 from featrec.exceptions import InputError
-from featrec.images import Contributions, DescriptorCache, GlobalExtractor, as_float, as_gray, frames_of, rectangles
+from featrec.images import Contributions, DescriptorCache, GlobalExtractor, as_float, as_gray, frames_of, read_image, rectangles
 from featrec.model_files import Stored
 from featrec.shared_docs import with_shared_docs
 
@@ -120,6 +120,23 @@ class LBP(GlobalExtractor):
         self.cache = cache
         self.n_jobs = n_jobs
         self.verbose = verbose
+
+    def patterns(self, image: Any) -> np.ndarray:
+        """Compute the pattern of each pixel of one image, before grouping and counting.
+
+        Parameters
+        ----------
+        image : array, path, encoded bytes or PIL image
+
+        Returns
+        -------
+        patterns : array of shape (height - 2 * margin, width - 2 * margin), uint8 or uint16
+            The bits of the points on the first circle; bit k is the point at k times the angle between two points. The margin
+            is the radius, rounded up: pixels whose circle extends beyond the image have no pattern.
+        """
+        self._check_parameters()
+        gray, one = _whole_numbers(as_gray(read_image(image)))
+        return patterns_of(gray, one, *self._circles()[0])
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

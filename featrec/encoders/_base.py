@@ -23,32 +23,14 @@ from featrec.base import (
     warn_of_empty_bags,
     why_empty,
 )
+from featrec.encoders._layout import Layout
 from featrec.encoders._shares import Traced, share_of_maxima, share_of_sums, traced, weights_on_pooled
 from featrec.exceptions import ImageError, InputError, MetricError
 from featrec.lazy import Bags, Failure, note_unreadable
 from featrec.parallel import each_batch
 from featrec.vocabularies import USUAL, KMeansVocabulary, fit_vocabulary, nearest_word, words_of
 
-__all__ = ["BagsTransformer", "Encoder", "EncoderOfNumbers", "Layout", "scaled", "unit_length"]
-
-
-class Layout:
-    """The regions in which descriptors are pooled. By default, the only region is the whole image."""
-
-    n_regions: int = 1
-    scale: float = 1.0
-
-    def cells(self, bag: Bag) -> tuple[np.ndarray, int]:
-        """Return the cell of each descriptor, and the number of cells."""
-        return np.zeros(len(bag.descriptors), np.int64), 1
-
-    def merge(self, pooled: np.ndarray, counts: np.ndarray, pooling: str) -> tuple[np.ndarray, np.ndarray]:
-        """Merge cells into regions."""
-        return pooled, counts
-
-    def spread(self, weights: np.ndarray, pooled: np.ndarray, counts: np.ndarray, pooling: str) -> np.ndarray:
-        """Convert weights for the values of regions to weights for the values of cells: the reverse of :meth:`merge`."""
-        return weights
+__all__ = ["BagsTransformer", "Encoder", "EncoderOfNumbers", "scaled", "unit_length"]
 
 
 class Pooled(NamedTuple):

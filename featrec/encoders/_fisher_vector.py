@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from featrec.base import StrOptions, real_number
-from featrec.compiled._mixture import fisher_shares, fisher_sums, mixture_frame, most_probable
+from featrec.compiled._mixture import fisher_sums, mixture_frame, most_probable
+from featrec.compiled._mixture_shares import fisher_shares
 from featrec.encoders._base import Encoder
 from featrec.exceptions import InputError
 from featrec.lazy import Bags

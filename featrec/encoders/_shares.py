@@ -16,7 +16,8 @@ import numpy as np
 from featrec.bag import Bag
 
 if TYPE_CHECKING:
-    from featrec.encoders._base import Encoder, Layout
+    from featrec.encoders._base import Encoder
+    from featrec.encoders._layout import Layout
 
 __all__ = ["Traced", "share_of_maxima", "share_of_sums", "traced", "weights_on_pooled"]
 
@@ -47,13 +48,17 @@ class Traced:
         """Return what each descriptor adds to ``weights @ code``, as float64."""
         if not len(self.bag.descriptors):
             return np.zeros(0)
-        encoder, n_regions = self.encoder, self.layout.n_regions
+        on_cells = self.weights_on_cells(weights)
+        shares = self.encoder._share(self.bag.descriptors, self.cells, on_cells)
+        return shares if self.encoder.pooling == "max" else self._rounded(shares, on_cells)
+
+    def weights_on_cells(self, weights: np.ndarray) -> np.ndarray:
+        """Convert weights of the code to weights of the pooled values of cells."""
+        n_regions = self.layout.n_regions
         codes = self.code.reshape(n_regions, -1).astype(np.float64)
         weights = np.asarray(weights, np.float64).reshape(n_regions, -1)
-        on_regions = encoder._weights_on_pooled(self.regions, codes, weights)
-        on_cells = self.layout.spread(on_regions, self.pooled, self.counts, encoder.pooling)
-        shares = encoder._share(self.bag.descriptors, self.cells, on_cells)
-        return shares if encoder.pooling == "max" else self._rounded(shares, on_cells)
+        on_regions = self.encoder._weights_on_pooled(self.regions, codes, weights)
+        return self.layout.spread(on_regions, self.pooled, self.counts, self.encoder.pooling)
 
     def _rounded(self, shares: np.ndarray, on_cells: np.ndarray) -> np.ndarray:
         """Spread the rounding error of the pooled values evenly over the descriptors of each cell.
@@ -61,11 +66,11 @@ class Traced:
         Pooled values are sums in float32. If the values of descriptors cancel, as those of uniform areas do in a Fisher vector,
         the factors amplify the rounding errors of these sums. Larger differences are not spread, so a wrong ``_share`` shows.
         """
-        expected = (on_cells * self.pooled).sum(axis=1)
+        expected = np.einsum("ij,ij->i", on_cells, self.pooled)
         n_cells = len(expected)
         found, sizes = (np.bincount(self.cells, weights=values, minlength=n_cells) for values in (shares, np.abs(shares)))
         missing = expected - found
-        missing[np.abs(missing) > ROUNDING * (np.abs(on_cells * self.pooled).sum(axis=1) + sizes)] = 0
+        missing[np.abs(missing) > ROUNDING * sizes] = 0
         return shares + (missing / np.maximum(self.counts, 1))[self.cells]
 
 

@@ -99,7 +99,7 @@ def explain(model: Any, images: Any, target: Any = None, *, method: str = "auto"
     >>> model = make_pipeline(DenseSIFT(step=8), BagOfWords(40, random_state=0), LinearSVC(random_state=0))
     >>> explanation = explain(model.fit(train, train.labels), test)
     >>> first = explanation[0]
-    >>> first.target, first.exact, abs(first.values.sum() + first.base_value - first.decision) < 1e-6
+    >>> first.target, first.exact, bool(abs(first.values.sum() + first.base_value - first.decision) < 1e-6)
     ('brick', True, True)
     """
     if method not in METHODS:

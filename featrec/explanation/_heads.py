@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC, NuSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from featrec.base import gamma_of, stored_neighbors, support_rows
+from featrec.base import gamma_of, stored_neighbors, training_rows
 from featrec.classifiers import KernelRidgeClassifier, NystroemRidgeClassifier
 from featrec.exceptions import InputError
 from featrec.explanation._kernels import Function, Machine, chi2, intersection, linear, machine_pull, rbf
@@ -26,6 +26,8 @@ __all__ = ["Decision", "decision_of"]
 
 # Largest difference between a decision and the sum that explains it, as a fraction of the decision's scale.
 TOLERANCE = 1e-3
+# Largest code in steps, if a kernel ridge classifier stores codes as integers.
+REACH = 127
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,12 +97,13 @@ def _chosen(scores: np.ndarray, target: Target) -> float:
 
 
 def _linear(head: Any, code: np.ndarray, target: Target) -> Decision:
-    weights = np.asarray(head.coef_, np.float64).reshape(-1, len(code))
-    offsets = np.broadcast_to(np.asarray(head.intercept_, np.float64).ravel(), len(weights))
-    signs = np.array([target.sign]) if len(weights) == 1 else target.signs
-    if len(signs) != len(weights):
+    rows = head.coef_.reshape(-1, len(code))
+    offsets = np.broadcast_to(np.asarray(head.intercept_, np.float64).ravel(), len(rows))
+    signs = np.array([target.sign]) if len(rows) == 1 else target.signs
+    if len(signs) != len(rows):
         raise _unknown(head)
-    pull = Pull(signs @ weights, float(signs @ offsets))
+    used = np.flatnonzero(signs)
+    pull = Pull(signs[used] @ rows[used].astype(np.float64), float(signs @ offsets))
     value = _chosen(head.decision_function(code[None]), target)
     _check_sum(head, value, pull, code)
     return Decision(value, pull, "sum")
@@ -144,30 +147,31 @@ def _support_vectors(
     """
     rows, function = _kernel_of(head, kernel)
     signed, offset = _weights_of_rows(head, target)
+    used = np.flatnonzero(signed)
     plain = copy.copy(head)
     plain.decision_function_shape = "ovo"
     given = code[None] if kernel is None else kernel.transform(code[None])
     scores = np.asarray(plain.decision_function(given), np.float64).ravel()
     value = target.sign * float(scores[0]) if len(scores) == 1 else float(_signs_of_pairs(target) @ scores)
-    pull, method = machine_pull(Machine(rows, signed, offset, function), code, empty)
+    pull, method = machine_pull(Machine(rows, head.support_[used], signed[used], offset, function), code, empty)
     return Decision(value, pull, method)
 
 
 def _kernel_of(head: SVC | NuSVC, kernel: HistogramKernel | None) -> tuple[np.ndarray, Function]:
-    """Return the support vectors and the kernel of a support vector machine."""
+    """Return the training codes and the kernel of a support vector machine."""
     if kernel is not None:
         if head.kernel != "precomputed" or kernel.output != "kernel":
             raise InputError(
                 f"{type(head).__name__}(kernel={head.kernel!r}) after HistogramKernel(output={kernel.output!r}) cannot be "
                 'explained; use SVC(kernel="precomputed") after HistogramKernel(output="kernel")'
             )
-        return kernel.codes_[head.support_], _of_histograms(kernel, kernel.gamma_)
+        return kernel.codes_, _of_histograms(kernel, kernel.gamma_)
     if isinstance(head.kernel, HistogramKernel):
-        return support_rows(head), _of_histograms(head.kernel, head.kernel.gamma)
+        return training_rows(head), _of_histograms(head.kernel, head.kernel.gamma)
     if head.kernel == "linear":
-        return support_rows(head), linear()
+        return training_rows(head), linear()
     if head.kernel == "rbf":
-        return support_rows(head), rbf(gamma_of(head))
+        return training_rows(head), rbf(gamma_of(head))
     raise InputError(
         f'{type(head).__name__} with kernel={head.kernel!r} cannot be explained column by column; the kernels "linear", '
         '"rbf" and HistogramKernel can. Use explain(..., method="occlusion").'
@@ -213,15 +217,17 @@ def _kernel_ridge(head: KernelRidgeClassifier, code: np.ndarray, empty: np.ndarr
     signs = np.array([float(target.sign)]) if coefficients.shape[1] == 1 else target.signs
     step = getattr(head, "step_", None) or 1.0
     function = linear(step) if head.kernel == "linear" else rbf(float(head.scale_ or 0) / step**2, step)
-    machine = Machine(head.X_fit_, coefficients @ signs, float(signs @ offsets), function)
-    pull, method = machine_pull(machine, code, empty)
+    machine = Machine(head.X_fit_, None, coefficients @ signs, float(signs @ offsets), function)
+    rounded, empty = (one if step == 1.0 else np.clip(np.rint(one / step), -REACH, REACH) * step for one in (code, empty))
+    pull, method = machine_pull(machine, rounded, empty)
+    pull = replace(pull, base=pull.base + float(pull.weights @ (rounded - code)))
     return Decision(_chosen(head.decision_function(code[None]), target), pull, method)
 
 
 def _nystroem(head: NystroemRidgeClassifier, code: np.ndarray, empty: np.ndarray, target: Target) -> Decision:
     """Explain a kernel machine of projected codes; the columns consist of several views, whose decisions are averaged."""
     signs = np.array([float(target.sign)]) if head.dual_coef_.shape[1] == 1 else target.signs
-    machine = Machine(head.landmarks_, head.dual_coef_.astype(np.float64) @ signs, 0.0, rbf(float(head.scale_)))
+    machine = Machine(head.landmarks_, None, head.dual_coef_.astype(np.float64) @ signs, 0.0, rbf(float(head.scale_)))
     weights, base, n = np.zeros(len(code)), float(signs @ head.intercept_), len(head.mean_)
     for view in range(head.n_views_):
         columns = slice(view * n, (view + 1) * n)

@@ -13,7 +13,7 @@ from featrec.explanation._pull import Pull
 __all__ = ["Function", "Machine", "chi2", "intersection", "linear", "machine_pull", "rbf"]
 
 # Number of stored values that are processed at once.
-BLOCK = 2**22
+BLOCK = 2**20
 # Numbers of points on the path from an empty code; the next is used until the sum is within PRECISION of the decision.
 POINTS = (8, 16, 32, 64)
 PRECISION = 1e-3
@@ -33,20 +33,20 @@ class Function(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Machine:
-    """The function ``(signed * kernel(rows, code)).sum() + offset`` of a code."""
+    """The function ``(signed * kernel(rows[chosen], code)).sum() + offset`` of a code; `chosen` is None for all rows."""
 
     rows: np.ndarray
+    chosen: np.ndarray | None
     signed: np.ndarray
     offset: float
     function: Function
 
     def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield some stored rows, as numbers in the scale of codes, and their weights."""
-        used = np.flatnonzero(self.signed)
         size = max(1, BLOCK // max(1, self.rows.shape[1]))
-        for start in range(0, len(used), size):
-            some = used[start : start + size]
-            rows = self.rows[some].astype(np.float32, copy=False)
+        for start in range(0, len(self.signed), size):
+            some = slice(start, start + size)
+            rows = self.rows[some if self.chosen is None else self.chosen[some]].astype(np.float32, copy=False)
             yield (rows if self.function.step == 1.0 else rows * np.float32(self.function.step)), self.signed[some]
 
 
@@ -95,7 +95,7 @@ def intersection() -> Function:
 
     def weights(rows: np.ndarray, signed: np.ndarray, code: np.ndarray) -> np.ndarray:
         code = np.asarray(code, np.float32)
-        shared = signed.astype(np.float32) @ np.minimum(rows, code)
+        shared = signed.astype(np.float32) @ np.minimum(rows, code, out=rows)
         return np.divide(shared, code, out=np.zeros(len(code)), where=code > 0, casting="unsafe")
 
     return Function(weights, None)

@@ -84,6 +84,8 @@ class Part:
 
 def moved(contributions: Contributions, affine: np.ndarray) -> Contributions:
     """Apply an affine map to the places of contributions."""
+    if np.array_equal(affine, np.eye(2, 3)):
+        return contributions
     linear, offset = affine[:, :2], affine[:, 2]
     frames = np.asarray(contributions.frames, np.float64).copy()
     frames[:, :2] = frames[:, :2] @ linear.T + offset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
@@ -10,11 +11,10 @@ import numpy as np
 
 from featrec.exceptions import InputError
 from featrec.images import Contributions, frames_of, rectangles
-from featrec.networks._cnn_maps import token_grid
 from featrec.networks._onnx_graph import OnnxGraph, read_graph
 from featrec.networks._onnx_network import run_onnx, runtime_of
 
-__all__ = ["AveragedMap"]
+__all__ = ["AveragedMap", "token_grid"]
 
 # Operations that compute a mean over places, and operations after them that do not mix columns. Whether the mean is the code is
 # checked with numbers.
@@ -22,6 +22,9 @@ MEANS = {"GlobalAveragePool", "AveragePool", "ReduceMean"}
 PASSED = {"Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Dropout", "Cast", "Relu", "Clip"}
 # Maximum difference between the mean of the map and the code, relative to the largest value of the code.
 TOLERANCE = 1e-4
+
+# Maximum number of tokens without a position in the image, such as class tokens and registers.
+MOST_PREFIX = 16
 
 # The tensors of each network whose mean may be the output, keyed by the network and the output.
 _AVERAGED: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -105,3 +108,12 @@ def _averaged(graph: OnnxGraph, output: str) -> tuple[str, ...]:
         if node.kind in MEANS:
             found.append(output)
     return tuple(found)
+
+
+def token_grid(n_tokens: int, size: tuple[int, int]) -> tuple[int, int] | None:
+    """Return the rows and columns of square patches that cover an input of this size; None if there are no such patches."""
+    for n_places in range(n_tokens, max(0, n_tokens - MOST_PREFIX), -1):
+        rows = round(math.sqrt(n_places * size[0] / size[1]))
+        if rows and n_places % rows == 0 and size[0] * (n_places // rows) == size[1] * rows:
+            return rows, n_places // rows
+    return None

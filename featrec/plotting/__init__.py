@@ -1,8 +1,10 @@
-"""Figures: keypoints and HOG on their image, visual words, the bag of words of an image, confusion matrices, and mean ranks.
+"""Figures: what descriptors, words, codes and models see in images, and how good models are.
 
-Each function draws on the given axes or on a new figure, and returns the axes or the figure. No function calls ``show`` or
-changes matplotlib settings. A new figure belongs to pyplot only if the program has imported pyplot; then ``plt.show()`` and
-notebooks show it. To plot results of :mod:`featrec.evaluation`, call their method ``plot``.
+The displays follow scikit-learn: ``from_estimator`` or ``from_predictions`` computes and draws, ``plot(ax)`` draws again, and
+the attributes ``ax_`` and ``figure_`` hold the result. The functions draw on the given axes or on a new figure, and return the
+axes or the figure. Nothing calls ``show`` or changes matplotlib settings. A new figure belongs to pyplot only if the program
+has imported pyplot; then ``plt.show()`` and notebooks show it. To plot results of :mod:`featrec.evaluation`, call their
+method ``plot``.
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ from featrec.plotting._canvas import (
     axes_for as axes_for,
     new_figure as new_figure,
 )
+from featrec.plotting._codes_display import CodesDisplay
+from featrec.plotting._confusion_display import ConfusedPairsDisplay, ConfusionMatrixDisplay
 from featrec.plotting._confusion_matrix import plot_confusion_matrix
+from featrec.plotting._contact_sheet import ContactSheetDisplay
 from featrec.plotting._contributions import (
     AGAINST as AGAINST,
     FOR as FOR,
@@ -36,15 +41,46 @@ from featrec.plotting._contributions import (
     spread as spread,
     tinted as tinted,
 )
+from featrec.plotting._cost_display import AccuracyCostDisplay
 from featrec.plotting._critical_difference import plot_critical_difference
+from featrec.plotting._filters_display import FiltersDisplay
 from featrec.plotting._hog import plot_hog
+from featrec.plotting._hog_display import HOGDisplay, HOGTemplatesDisplay
+from featrec.plotting._hog_inversion import HOGInversionDisplay
 from featrec.plotting._keypoints import plot_keypoints
+from featrec.plotting._keypoints_display import DenseGridDisplay, KeypointsDisplay
+from featrec.plotting._lbp_display import LBPDisplay
+from featrec.plotting._matches_display import MatchesDisplay
+from featrec.plotting._patches_display import WhiteningDisplay
+from featrec.plotting._pyramid_display import PyramidDisplay
+from featrec.plotting._reliability_display import ReliabilityDisplay
+from featrec.plotting._vocabulary_size_display import VocabularySizeDisplay
 from featrec.plotting._words import plot_word_map, plot_words
+from featrec.plotting._words_display import WordHistogramsDisplay, WordMapDisplay
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = [
+    "AccuracyCostDisplay",
+    "CodesDisplay",
+    "ConfusedPairsDisplay",
+    "ConfusionMatrixDisplay",
+    "ContactSheetDisplay",
+    "DenseGridDisplay",
+    "FiltersDisplay",
+    "HOGDisplay",
+    "HOGInversionDisplay",
+    "HOGTemplatesDisplay",
+    "KeypointsDisplay",
+    "LBPDisplay",
+    "MatchesDisplay",
+    "PyramidDisplay",
+    "ReliabilityDisplay",
+    "VocabularySizeDisplay",
+    "WhiteningDisplay",
+    "WordHistogramsDisplay",
+    "WordMapDisplay",
     "plot_comparison",
     "plot_confusion_matrix",
     "plot_critical_difference",

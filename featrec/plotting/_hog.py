@@ -13,7 +13,7 @@ from featrec.plotting._canvas import INK, axes_for, bare
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_hog"]
+__all__ = ["draw_strokes", "plot_hog"]
 
 # Percentile of the stroke strengths that is drawn at full length. If it were the maximum, one sharp edge would shorten all
 # other strokes.
@@ -48,11 +48,11 @@ def plot_hog(image: Any, hog: HOG | None = None, *, ax: Axes | None = None) -> A
     hog = HOG() if hog is None else hog
     image = read_image(image)
     cells = hog.cells(image)
-    height, width = np.broadcast_to(np.ravel(hog.pixels_per_cell)[:2], 2)
+    height, width = hog.cell_sizes(image.shape[:2])[0]
     rows, columns, orientations = cells.shape
     ax = axes_for(ax, 5.0, max(2.0, 5.0 * image.shape[0] / image.shape[1] + 0.3))
     ax.set_facecolor(INK)
-    _draw_strokes(ax, cells, height, width, turn=2 * np.pi if hog.signed else np.pi)
+    draw_strokes(ax, cells, height, width, turn=2 * np.pi if hog.signed else np.pi)
     bare(ax)
     ax.set_aspect("equal")
     ax.set_xlim(-0.5, columns * width - 0.5)
@@ -61,10 +61,21 @@ def plot_hog(image: Any, hog: HOG | None = None, *, ax: Axes | None = None) -> A
     return ax
 
 
-def _draw_strokes(ax: Axes, cells: np.ndarray, height: int, width: int, turn: float) -> None:
+def draw_strokes(
+    ax: Axes,
+    cells: np.ndarray,
+    height: int,
+    width: int,
+    turn: float,
+    *,
+    longest: float | None = None,
+    strength: float = 1.3,
+) -> None:
+    """Draw one stroke for each orientation of each cell. A value of `longest` has the full length."""
     from matplotlib.collections import LineCollection
 
-    longest = np.percentile(cells, FULL_LENGTH) if cells.size else 0.0
+    if longest is None:
+        longest = float(np.percentile(cells, FULL_LENGTH)) if cells.size else 0.0
     share = np.clip(cells / (longest or 1.0), 0, 1)
     row, column, orientation = np.nonzero(share > 0.02)
     share = share[row, column, orientation]
@@ -76,4 +87,4 @@ def _draw_strokes(ax: Axes, cells: np.ndarray, height: int, width: int, turn: fl
     half = along * (0.48 * min(height, width) * np.sqrt(share))[:, None]
     strokes = np.stack([middle - half, middle + half], axis=1)
     white = np.column_stack([np.ones((len(share), 3)), share**0.7])
-    ax.add_collection(LineCollection(list(strokes), colors=white, linewidths=1.3, capstyle="round"))
+    ax.add_collection(LineCollection(list(strokes), colors=white, linewidths=strength, capstyle="round"))

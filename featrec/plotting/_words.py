@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_word_map", "plot_words"]
+__all__ = ["OTHER", "check_kind", "described", "draw_word_map", "fitted_words", "plot_word_map", "plot_words"]
 
 PATCH = 36
 GAP = 3
@@ -210,7 +210,7 @@ def plot_word_map(image: Any, extractor: Any, encoder: Any, *, n_colors: int = 8
     left, middle, right = _three_axes(image) if axes is None else axes
     show_image(left, image)
     left.set_title("image", fontsize=10, color=INK)
-    _draw_word_map(middle, image, bag, assigned, colors)
+    draw_word_map(middle, image, bag, assigned, colors)
     middle.set_title(f"words of {len(bag.descriptors):,} descriptors", fontsize=10, color=INK)
     _draw_word_histogram(right, assigned, colors)
     right.set_title("bag of words", fontsize=10, color=INK)
@@ -241,7 +241,7 @@ def _word_colors(assigned: np.ndarray, n_words: int, n_colors: int) -> np.ndarra
     return colors
 
 
-def _draw_word_map(ax: Axes, image: np.ndarray, bag: Bag, assigned: np.ndarray, colors: np.ndarray) -> None:
+def draw_word_map(ax: Axes, image: np.ndarray, bag: Bag, assigned: np.ndarray, colors: np.ndarray) -> None:
     """Draw the words of the descriptors in colour on the faded image."""
     frames = frames_on(image, bag)
     show_image(ax, image, opacity=0.45)
@@ -309,11 +309,12 @@ def _draw_word_histogram(ax: Axes, assigned: np.ndarray, colors: np.ndarray) -> 
 
 def described(extractor: Any, images: Any) -> Iterator[tuple[np.ndarray, Bag]]:
     """Yield images one after another, as returned by the previous steps of the pipeline, each with its Bag."""
-    bags = extractor.transform(images)
+    bags = extractor.transform(images) if hasattr(extractor, "transform") else None
     if not isinstance(bags, Bags):
+        found = "has no transform" if bags is None else f"returns {type(bags).__name__}"
         raise InputError(
             f"expected an extractor of local features, such as DenseSIFT(), or a pipeline that ends in one; "
-            f"{type(extractor).__name__} returns {type(bags).__name__}"
+            f"{type(extractor).__name__} {found}"
         )
     for position in range(len(bags)):
         with bags.naming(position):

@@ -24,7 +24,7 @@ from featrec.exceptions import InputError
 from featrec.lazy import Bags, Images
 from featrec.pairwise import HistogramKernel
 from featrec.persistence import load, save
-from featrec.testing import _images, _random_bags, check_encoder, check_extractor
+from featrec.testing import check_encoder, check_extractor, random_bags, textured_images
 from featrec.vocabularies import GaussianVocabulary, KMeansVocabulary, RandomVocabulary
 from tests.contract.estimators import kind, make, marks, public_estimators
 from tests.tiny_network import write_tiny_network
@@ -55,7 +55,7 @@ def binary_bags():
 
 def histograms():
     """Return Bags with frames and without negative numbers."""
-    return [replace(bag, descriptors=abs(bag.descriptors)) for bag in _random_bags()]
+    return [replace(bag, descriptors=abs(bag.descriptors)) for bag in random_bags()]
 
 
 def material(cls):
@@ -65,14 +65,14 @@ def material(cls):
     if cls.__name__ == "BinaryVocabulary":
         return binary_bags()
     return {
-        "extractor": _images,
-        "preprocessor": _images,
-        "encoder": _random_bags,
-        "vocabulary": _random_bags,
+        "extractor": textured_images,
+        "preprocessor": textured_images,
+        "encoder": random_bags,
+        "vocabulary": random_bags,
         "bag step": histograms,
         "codes": lambda: np.random.default_rng(0).random((12, 7)).astype(np.float32),
         "classifier of codes": lambda: np.random.default_rng(0).random((12, 17)).astype(np.float32),
-        "classifier": _images,
+        "classifier": textured_images,
         "network": lambda: np.random.default_rng(0).integers(0, 256, (12, 16, 16), dtype=np.uint8),
     }[kind(cls)]()
 

@@ -7,7 +7,7 @@ import pytest
 from featrec.base import Interval
 from featrec.encoders import Encoder
 from featrec.model_files import SizeLimit
-from featrec.testing import _random_bags
+from featrec.testing import random_bags
 from tests.contract.estimators import make, public_estimators
 
 # Settings that loaded models do not use.
@@ -67,7 +67,7 @@ def test_integer_settings_have_a_limit(name, cls):
 def test_encoders_declare_the_most_numbers_that_they_pool(cls, options):
     encoder = make(cls, None)
     encoder.set_params(**{name: value for name, value in options.items() if name in encoder.get_params()})
-    bags = _random_bags()
+    bags = random_bags()
     encoder.fit(bags)
     n_words = encoder.vocabulary
     assert encoder._width() <= encoder._most_pooled(n_words, bags[0].descriptors.shape[1])

@@ -52,3 +52,18 @@ def fisher_sums(descriptors, order, starts, weights, means, variances, gradients
                 by_deviation[j] += q[j] * (z**2 - 1) / np.sqrt(2 * weights[j])
         code = np.concatenate([by_weight, by_mean.ravel(), by_deviation.ravel()])
         gradients[cell] = code[len(code) - gradients.shape[1] :]
+
+
+def fisher_shares(descriptors, cells, weights, means, variances, on_gradients, shares):
+    k, d = means.shape
+    by_weight, rest = on_gradients[:, : on_gradients.shape[1] - 2 * k * d], on_gradients[:, -2 * k * d :]
+    for i, x in enumerate(descriptors.astype(np.float64)):
+        q = posteriors(x, weights, means, variances)
+        by_mean, by_deviation = rest[cells[i]].reshape(2, k, d)
+        shares[i] = 0
+        for j in range(k):
+            z = (x - means[j]) / np.sqrt(variances[j])
+            shares[i] += q[j] * (by_mean[j] @ z) / np.sqrt(weights[j])
+            shares[i] += q[j] * (by_deviation[j] @ (z**2 - 1)) / np.sqrt(2 * weights[j])
+            if by_weight.shape[1]:
+                shares[i] += by_weight[cells[i], j] * (q[j] - weights[j]) / np.sqrt(weights[j])
