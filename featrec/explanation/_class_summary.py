@@ -42,6 +42,11 @@ class Element(NamedTuple):
     images: float
     examples: list[tuple[int, float, np.ndarray]]
 
+    def __repr__(self) -> str:
+        return (
+            f"Element({self.source}, {self.kind} {self.element}: {self.value:+.3g}, in {100 * self.images:.0f} % of the images)"
+        )
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GroupSummary:
