@@ -24,14 +24,16 @@ __all__ = ["draw_group", "draw_groups", "summary_page"]
 
 # Maximum number of groups in an overview, and on a page.
 MOST_DRAWN, MOST_GROUPS = 12, 40
+# Names with fewer characters are not broken into lines.
+SHORT = 20
 # Sides of a place in the map on a page, and of an image in a sheet, in pixels.
 CELL, PICTURE = 28, 176
 STYLE = """
 .elements td, .elements th { vertical-align: middle; } .elements thead th { vertical-align: bottom; }
-.elements tbody th { max-width: 20rem; white-space: normal; }
-.elements img { display: block; height: 2rem; width: auto; max-width: none; }
+.elements tbody th { max-width: 12rem; white-space: normal; }
+.elements img { display: block; height: 1.75rem; width: auto; max-width: none; }
 .elements th:nth-child(2) { text-align: left; }
-.elements tbody th:first-child { min-width: 6.5rem; }
+.elements tbody th:first-child { min-width: 4.5rem; }
 .group { display: flex; flex-wrap: wrap; gap: 0 2.5rem; }
 .group > * { max-width: 100%; }
 .group .caption { max-width: 21rem; }
@@ -216,7 +218,7 @@ def _section(summary: Summary, group: GroupSummary, n: int, words_page: str | No
         found = group.top(n, against=against)
         if found:
             rows = "".join(_row(summary, one, several, words_page) for one in found)
-            head = heading(["element", "examples", "contribution", "% of images"])
+            head = heading(["element", "examples", "contribution", "% images"])
             caption = f"{told}: mean contributions over {group.n_images:,} images."
             tables.append(f"<div>{scrolling(f'<tr>{head}</tr>', rows, told, caption, 'sortable elements')}</div>")
     parts = f'<div class="group">{_places_told(group)}{"".join(tables)}</div>'
@@ -226,6 +228,7 @@ def _section(summary: Summary, group: GroupSummary, n: int, words_page: str | No
 
 def _row(summary: Summary, one: Element, several: bool, words_page: str | None) -> str:
     name = escape(element_told(one, several))
+    name = name.replace(" ", "&nbsp;") if len(name) < SHORT else name
     if words_page and one.kind == "word":
         name = f'<a href="{escape(words_page)}#word-{one.element}">{name}</a>'
     patches, there = _patches(summary, one, len(one.examples))

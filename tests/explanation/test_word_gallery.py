@@ -8,13 +8,14 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC, LinearSVC
 
 from featrec.datasets import load_dataset
 from featrec.descriptors import HOG, ORB, DenseSIFT, PatchCodes
 from featrec.encoders import VLAD, BagOfWords, FisherVector, SpatialPyramid, ThresholdCode
 from featrec.exceptions import InputError
 from featrec.explanation import word_gallery
+from featrec.pairwise import HistogramKernel
 from featrec.preprocessing import Augmented, Resize
 
 
@@ -82,6 +83,17 @@ def test_weights_are_sums_of_coefficients(model, gallery):
     found = word_gallery(scaled, images, images.labels).weights
     coefficients = (scaled[-1].coef_ / scaled[-2].scale_).reshape(len(gallery.model_classes), 5, 20)
     np.testing.assert_allclose(found, coefficients.sum(axis=1).T, rtol=1e-4, atol=1e-4)
+
+
+def test_weights_of_a_kernel_are_slopes_at_the_mean_code(data):
+    """The slopes times the mean code are the difference between its decision value and that of an image without features."""
+    two = data[np.isin(data.labels, ["brick", "moon"])]
+    words = BagOfWords(10, norm="hellinger", random_state=0)
+    model = make_pipeline(DenseSIFT(step=8), words, SVC(kernel=HistogramKernel(kind="intersection"))).fit(two, two.labels)
+    weights = word_gallery(model, two).weights
+    mean = model[:2].transform(two).mean(axis=0, keepdims=True)
+    expected = model[-1].decision_function(mean) - model[-1].decision_function(0 * mean)
+    np.testing.assert_allclose(weights.T @ mean[0], np.concatenate([-expected, expected]), rtol=1e-4)
 
 
 def test_a_patch_is_cut_where_the_word_was_found(data):
