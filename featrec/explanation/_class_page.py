@@ -75,8 +75,9 @@ def sentences(group: GroupSummary) -> list[str]:
     parts = []
     for kind in ("word", "name", "place"):
         for one in group.top(1, kind=kind):
-            place = "place " if kind == "place" else ""
-            parts.append(f"{place}{element_told(one, several)} ({_number(one.value, signed=True)})")
+            name = element_told(one, several)
+            name = name.replace("row", "place in row", 1) if kind == "place" else name
+            parts.append(f"{name} ({_number(one.value, signed=True)})")
     return [*told, f"Strongest: {'; '.join(parts)}."] if parts else told
 
 
@@ -113,23 +114,23 @@ def draw_groups(summary: Summary, n: int) -> Figure:
     from featrec.plotting import INK, new_figure
 
     groups = summary.groups[:MOST_DRAWN]
-    figure = new_figure(0.95 * n + 2.6, 0.98 * len(groups) + 0.6)
+    names = {group: [_wrapped(one, _several(group)) for one in group.top(n)] for group in groups}
+    most_lines = max((name.count("\n") for found in names.values() for name in found), default=0)
+    figure = new_figure(0.95 * n + 2.6, (0.98 + 0.1 * most_lines) * len(groups) + 0.6)
     grid = figure.subplots(len(groups), n + 1, squeeze=False)
     for line, group in zip(grid, groups, strict=True):
         _draw_places(line[0], group)
         label = textwrap.fill(group_told(group), 18)
         line[0].set_ylabel(f"{label}\n({group.n_images:,})", fontsize=8, color=INK, rotation=0, ha="right", va="center")
-        several, found = _several(group), group.top(n)
+        found = group.top(n)
         for place, ax in enumerate(line[1:]):
             _bare(ax)
             if place < len(found):
                 one = found[place]
                 patches, there = _patches(summary, one, 1)
                 ax.imshow(patches[0] if there[0] else np.full((SIDE, SIDE, 3), 235, np.uint8))
-                name = textwrap.shorten(element_told(one, several), 30, placeholder="…")
-                ax.set_xlabel(
-                    f"{textwrap.fill(name, 15)}\n{_number(one.value, signed=True)}", fontsize=6.5, color=INK, labelpad=1
-                )
+                text = f"{names[group][place]}\n{_number(one.value, signed=True)}"
+                ax.set_xlabel(text, fontsize=6.5, color=INK, labelpad=1)
     grid[0, 0].set_title("places", fontsize=8, color=INK)
     more = f" (the first {len(groups)} of {len(summary)})" if len(groups) < len(summary) else ""
     title = f"Largest mean contributions{more}, strongest first, each with one example"
@@ -172,6 +173,10 @@ def draw_group(summary: Summary, group: GroupSummary, n: int) -> Figure:
     right.set_title("by place in the image", fontsize=9, color=INK)
     figure.suptitle(textwrap.fill(f"{group_told(group)}: {sentences(group)[0]}", 86), fontsize=10, color=INK)
     return figure
+
+
+def _wrapped(one: Element, several: bool) -> str:
+    return textwrap.fill(textwrap.shorten(element_told(one, several), 60, placeholder="…"), 18)
 
 
 def _bare(ax: Axes) -> None:

@@ -14,6 +14,8 @@ __all__ = ["SIDE", "Best", "PatchCollector", "cut_all", "first_of_each"]
 
 # Side of a patch in pixels.
 SIDE = 32
+# Number of rows that are sorted at once.
+ROWS = 256
 
 
 class Best:
@@ -51,11 +53,13 @@ class Best:
             kept[rows, places] = given[better] if isinstance(given, np.ndarray) else given
 
     def sort(self) -> None:
-        """Sort the entries of each row, the best first."""
-        order = np.argsort(self.scores, axis=1, kind="stable")
-        rows = np.arange(len(order))[:, None]
-        self.scores = self.scores[rows, order]
-        self.values = {name: values[rows, order] for name, values in self.values.items()}
+        """Sort the entries of each row, the best first. Some rows at a time are copied, because patches need much memory."""
+        for start in range(0, len(self.scores), ROWS):
+            some = slice(start, start + ROWS)
+            order = np.argsort(self.scores[some], axis=1, kind="stable")
+            rows = np.arange(len(order))[:, None]
+            for kept in (self.scores, *self.values.values()):
+                kept[some] = kept[some][rows, order]
 
 
 def first_of_each(groups: np.ndarray, scores: np.ndarray, quota: int = 1) -> list[np.ndarray]:

@@ -1,6 +1,7 @@
 """The gallery of words against plain loops over the descriptors of each image."""
 
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -190,6 +191,17 @@ def test_what_cannot_be_shown_is_refused(data, model):
         word_gallery(model, data, data.labels[:2])
     with pytest.raises(InputError, match="needs at least one image"):
         word_gallery(model, [])
+
+
+def test_memory_does_not_grow_with_the_number_of_images(model, data):
+    peaks = []
+    for repeats in (1, 1, 6):
+        images = list(data[:16]) * repeats
+        tracemalloc.start()
+        word_gallery(model, images, n_patches=4)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < 1.5 * peaks[1]
 
 
 def test_near_duplicates_are_found(data):
