@@ -347,7 +347,7 @@ def plot_signed_bars(
     labels, values = [*labels, *[rest] * bool(rest)], [*values, *[rest_value] * bool(rest)]
     labels = [textwrap.fill(label, 40) for label in labels]
     longest = max((len(line) for label in labels for line in label.splitlines()), default=0)
-    ax = axes_for(ax, 4.4 + 0.075 * longest, 0.28 * len(labels) + 1.1)
+    ax = axes_for(ax, 4.4 + 0.075 * longest, 0.28 * len(labels) + 1.2)
     places = np.arange(len(labels))
     colors = [FOR if value > 0 else AGAINST for value in values]
     if rest:
@@ -364,10 +364,10 @@ def plot_signed_bars(
     ax.set_yticks(places, labels, fontsize=7.5)
     ax.invert_yaxis()
     ax.tick_params(colors=INK, length=0)
-    ax.set_xlabel("contribution: against on the left, for on the right", fontsize=8, color=INK)
+    ax.set_xlabel("contribution: against on the left, for on the right\n(in brackets: number of parts)", fontsize=8, color=INK)
     ax.spines[["top", "right", "left"]].set_visible(False)
     if not labels:
         bare(ax)
         _across(ax, "no features")
-    _set_title(ax, title, 66)
+    _set_title(ax, title, 52)
     return ax
