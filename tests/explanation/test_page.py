@@ -123,6 +123,13 @@ def test_the_page_of_one_image(explanation):
     assert page.count('<section class="explained"') == 1
 
 
+def test_words_link_to_a_page_of_words(explanation):
+    page = explanation[:1].to_html(words_page="words.html?a&b")
+    links = {attrs["href"] for attrs in Outline(page).all("a") if not attrs["href"].startswith("#")}
+    assert links
+    assert all(re.fullmatch(r"words\.html\?a&b#word-\d+", link) for link in links)
+
+
 def test_neighbours_and_images_without_features(rng):
     images = rng.random((12, 9, 9))
     near = make_pipeline(TinyImage(size=4), KNeighborsClassifier(2)).fit(images, np.arange(12) % 2)
