@@ -18,21 +18,23 @@ from featrec.plotting._canvas import (
     new_figure as new_figure,
 )
 from featrec.plotting._confusion_matrix import plot_confusion_matrix
-from featrec.plotting._contributions import (
-    Patch as Patch,
-    Region as Region,
+from featrec.plotting._contribution_map import (
     cut_patch as cut_patch,
     faded as faded,
     layers_of as layers_of,
     patch_strip as patch_strip,
+    reduced as reduced,
+    scale_of as scale_of,
+    spread as spread,
+    tinted as tinted,
+)
+from featrec.plotting._contributions import (
+    Patch as Patch,
+    Region as Region,
     plot_contributions as plot_contributions,
     plot_patch_rows as plot_patch_rows,
     plot_signed_bars as plot_signed_bars,
-    reduced as reduced,
-    scale_of as scale_of,
     signed_text as signed_text,
-    spread as spread,
-    tinted as tinted,
 )
 from featrec.plotting._critical_difference import plot_critical_difference
 from featrec.plotting._hog import plot_hog

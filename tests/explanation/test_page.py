@@ -108,7 +108,7 @@ def test_an_error_leaves_no_half_page(explanation, tmp_path):
     file = tmp_path / "page.html"
     file.write_text("before")
     broken = explain(explanation.compute.model, [np.zeros((40, 40)), np.zeros((3, 3, 7))])
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="image 1"):
         broken.to_html(file)
     assert file.read_text() == "before"
     assert list(tmp_path.iterdir()) == [file]
