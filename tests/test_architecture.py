@@ -45,13 +45,13 @@ TABLE = {
     "datasets": (ROOTS | {"images"}, {"numpy", "sklearn", "skimage", "PIL"}),
     "preprocessing": (ROOTS | {"images", "compiled"}, {"numpy", "cv2", "skimage", "sklearn"}),
     "descriptors": (ROOTS | {"images", "compiled"}, {"numpy", "cv2", "skimage", "sklearn"}),
-    "networks": (ROOTS | {"images", "preprocessing"}, {"numpy", "cv2", "sklearn", "PIL"}),
+    "networks": (ROOTS | {"images", "preprocessing"}, {"numpy", "cv2", "sklearn"}),
     "vocabularies": (ROOTS | {"compiled"}, {"numpy", "sklearn"}),
     "encoders": (ROOTS | {"compiled", "vocabularies"}, {"numpy", "sklearn"}),
     "pairwise": (ROOTS | {"compiled"}, {"numpy", "sklearn"}),
     "classifiers": (ROOTS | {"compiled", "pairwise"}, {"numpy", "scipy", "sklearn"}),
-    # Its corruptions change images.
-    "evaluation": (ROOTS | {"images", "preprocessing", "persistence"}, {"numpy", "scipy", "sklearn", "cv2", "PIL"}),
+    # Its corruptions change images; cv2 and Pillow are imported inside functions.
+    "evaluation": (ROOTS | {"images", "preprocessing", "persistence"}, {"numpy", "scipy", "sklearn"}),
     # Its page has the style of the page of comparisons.
     "explanation": (ROOTS | STAGES - {"datasets"}, {"numpy", "sklearn"}),
     # What suggest returns is a result of evaluation.

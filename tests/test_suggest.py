@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 
 from featrec import recipes
 from featrec.cli import main
-from featrec.cli._compare import _wanted
+from featrec.cli._recipes import _wanted
 from featrec.compiled._compilations import COMPILATIONS
 from featrec.datasets import load_dataset
 from featrec.evaluation import Suggestion, Trial, _trials, suggested

@@ -1,4 +1,4 @@
-"""A tiny network in an ONNX file, written without the onnx package, and the same network in NumPy.
+"""A tiny network in an ONNX file, written without the onnx package, and the same network in NumPy; and easy images.
 
 Convolution (8 filters, 3×3) → ReLU ("map") → global average → flatten → matrix product ("logits", 3); the average is
 "feat" (8), the last output. The weights are always the same.
@@ -98,3 +98,13 @@ def tensor(name, values):
 def value(name, shape):
     sides = b"".join(field(1, field(2, b"n") if side is None else number(1, side)) for side in shape)
     return field(1, name.encode()) + field(2, field(1, number(1, 1) + field(2, sides)))
+
+
+def noise(n=60, size=16, channels=None, seed=0):
+    """Return noise that is darker on the left in one class and at the top in the other."""
+    random = np.random.default_rng(seed)
+    X = random.integers(120, 256, (n, size, size, 3)[: 3 + (channels is not None)], dtype=np.uint8)
+    y = np.resize(["left", "top"], n)
+    X[y == "left", :, : size // 2] //= 3
+    X[y == "top", : size // 2] //= 3
+    return X, y

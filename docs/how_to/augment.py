@@ -11,6 +11,8 @@ from __future__ import annotations
 from featrec.preprocessing import Augmented
 from featrec.recipes import hog_svm
 
+# With C, hog_svm is an exact kernel SVM, which is suitable for few images and gains more from copies than kernel ridge.
+PENALTY = 10.0
 # Useful changes depend on the images: digits must not be mirrored, leaves may be.
 SETTINGS = {
     "as they are": {"copies": 0},
@@ -26,7 +28,7 @@ def scores(images, labels, settings, *, copies=4, folds=5):
 
     found = {}
     for name, limits in settings.items():
-        model = Augmented(hog_svm(), **{"copies": copies, "random_state": 0, **limits})
+        model = Augmented(hog_svm(C=PENALTY), **{"copies": copies, "random_state": 0, **limits})
         found[name] = cross_val_score(model, images, labels, cv=folds).mean()
     return found
 
@@ -39,7 +41,7 @@ if __name__ == "__main__":
     for name, accuracy in found.items():
         print(f"{name:<20} {100 * accuracy:.1f} % in five folds of {len(train)} images")
     best = max(found, key=found.get)
-    model = Augmented(hog_svm(), **{"copies": 9, "random_state": 0, **SETTINGS[best]}).fit(train, train.labels)
+    model = Augmented(hog_svm(C=PENALTY), **{"copies": 9, "random_state": 0, **SETTINGS[best]}).fit(train, train.labels)
     print(f"{best}, nine copies: {100 * model.score(test, test.labels):.1f} % of {len(test)} test images")
-    plain = hog_svm().fit(train, train.labels)
+    plain = hog_svm(C=PENALTY).fit(train, train.labels)
     print(f"as they are: {100 * plain.score(test, test.labels):.1f} %")

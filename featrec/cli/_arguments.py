@@ -21,6 +21,7 @@ __all__ = [
     "NETWORK_FORM",
     "NETWORK_RECIPES",
     "add_computing",
+    "add_networks",
     "add_results",
     "add_seed",
     "add_threads",
@@ -160,6 +161,12 @@ def make_recipe(name: str, *, seed: int, verbose: int | None = None, **options: 
     from featrec import recipes
 
     return seeded(recipes.make(name, verbose=verbosity() if verbose is None else verbose, **options), seed)
+
+
+def add_networks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cnn", metavar="FILE", action="append", default=[], help=f"network as an ONNX file (may be repeated): {NETWORK_FORM}"
+    )
 
 
 def make_network(text: str, *, seed: int, **options: Any) -> Pipeline:

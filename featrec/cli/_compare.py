@@ -1,4 +1,4 @@
-"""The commands ``compare`` and ``suggest``, and prediction files of other programs."""
+"""The command ``compare``, and prediction files of other programs."""
 
 from __future__ import annotations
 
@@ -6,33 +6,28 @@ import argparse
 import csv
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featrec.cli._arguments import (
-    NETWORK_FORM,
-    NETWORK_RECIPES,
     add_computing,
+    add_networks,
     add_results,
     check_outputs,
-    count,
     folds,
     listed,
     make_network,
     make_recipe,
     parse_network,
-    seconds,
 )
 from featrec.cli._terminal import left_out, readable, verbosity, warn
 from featrec.cli._train import HELD_OUT, add_folder, check_folder, read_split
-from featrec.exceptions import ImageError, InputError
+from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
     from featrec.datasets import ImageFolder
-    from featrec.evaluation import Trial
 
-__all__ = ["add_compare_arguments", "add_suggest_arguments", "run_compare", "run_suggest"]
+__all__ = ["add_compare_arguments", "run_compare"]
 
 # Fast recipes for gray and colour images of any size.
 USUAL = "tiny_knn,color_forest,hog_svm,lbp_svm"
@@ -49,7 +44,7 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", metavar="N", type=folds, help=repeats)
     recipes = f"recipes, as listed by 'featrec recipes' (default: {USUAL}; all are fast and accept images of any size)"
     parser.add_argument("--recipes", metavar="A,B,...", default=USUAL, help=recipes)
-    _add_networks(parser)
+    add_networks(parser)
     predictions = "predictions of another program (may be repeated): a CSV with the columns path and label (or prediction)"
     parser.add_argument("--predictions", metavar=PREDICTIONS_FORM, action="append", default=[], help=predictions)
     add_results(parser)
@@ -182,12 +177,6 @@ def _check_test_images(arguments: argparse.Namespace) -> None:
         raise InputError("a comparison needs test images; --holdout must be more than 0")
 
 
-def _add_networks(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--cnn", metavar="FILE", action="append", default=[], help=f"network as an ONNX file (may be repeated): {NETWORK_FORM}"
-    )
-
-
 # Prediction files
 
 
@@ -261,94 +250,3 @@ def _columns(file: Path, cells: list[list[str]], delimiter: str) -> tuple[int, i
     if delimiter == "\t" and len(header) == 2:
         return 0, 1, 0
     raise InputError(f"{str(file)!r} needs the columns path and label (or prediction) in its first row; it has {header}")
-
-
-# The command suggest
-
-
-def add_suggest_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "folder", metavar="DIR", type=Path, help="one folder per class; if it contains train/ and test/, only train/ is used"
-    )
-    parser.add_argument("--images", metavar="N", type=count, default=300, help="number of images to draw (default: 300)")
-    parser.add_argument("--cv", metavar="K", type=folds, default=3, help="number of folds (default: 3)")
-    parser.add_argument("--seconds", metavar="S", type=seconds, default=30.0, help="time limit per recipe (default: 30)")
-    limit = "time limit for all recipes; recipes that would exceed it are skipped (default: 50)"
-    parser.add_argument("--total-seconds", metavar="S", type=seconds, default=50.0, help=limit)
-    parser.add_argument(
-        "--recipes", metavar="A,B,...", default="", help="recipes, as listed by 'featrec recipes' (default: all)"
-    )
-    _add_networks(parser)
-    add_results(parser)
-    add_computing(parser)
-
-
-def run_suggest(arguments: argparse.Namespace) -> int:
-    """Try recipes on a few images of a folder and suggest where to start.
-
-    Returns 1 if images were left out.
-    """
-    from featrec import recipes
-    from featrec.datasets import ImageFolder
-
-    check_outputs(arguments.json, arguments.markdown)
-    split = ImageFolder.is_split(arguments.folder)
-    read = _train_half if split else ImageFolder
-    folder = read(arguments.folder)
-    options = {"n_images": arguments.images, "cv": arguments.cv, "seconds": arguments.seconds}
-    options |= {"total_seconds": arguments.total_seconds, "verbose": verbosity()}
-    options |= {"recipes": _wanted(arguments), "n_jobs": arguments.n_jobs, "random_state": arguments.seed}
-    try:
-        found = recipes.suggest(folder, folder.labels, **options)
-    except ImageError:  # one of the drawn images is damaged, so all images are read and damaged ones are left out
-        folder = readable(read, arguments.folder, arguments.n_jobs)
-        found = recipes.suggest(folder, folder.labels, **options)
-    found = replace(found, trials=tuple(replace(trial, remark=_remark(trial)) for trial in found.trials))
-    print(found)
-    if found.first is not None:
-        print(f"next: featrec train {arguments.folder} {_words(arguments, found.first)} --out my.model")
-    found.to_json(arguments.json)
-    found.to_markdown(arguments.markdown)
-    return left_out(folder)
-
-
-def _remark(trial: Trial) -> str:
-    """Return why a recipe was skipped. The text names a command-line option instead of Python code."""
-    if trial.state != "left out":
-        return trial.remark
-    reason, _, way_out = trial.remark.partition("; give ")
-    if way_out and trial.name in NETWORK_RECIPES:
-        return "it needs a network file; use --cnn FILE"
-    return reason
-
-
-def _train_half(folder: Path, **options: Any) -> ImageFolder:
-    from featrec.datasets import ImageFolder
-
-    return ImageFolder.split(folder, **options)[0]
-
-
-def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the recipes (by default all recipes and presets) and the networks, keyed by name."""
-    from featrec.recipes import variants
-
-    names = listed(arguments.recipes)
-    candidates: dict[str, Any] = {name: {} for name in names or variants()}
-    networks = {
-        name: make_network(text, seed=arguments.seed, n_jobs=arguments.n_jobs) for name, text in _networks(arguments).items()
-    }
-    if arguments.cnn and not names:
-        candidates = {name: options for name, options in candidates.items() if name not in NETWORK_RECIPES}
-    return candidates | networks
-
-
-def _networks(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return the argument of --cnn for each network, keyed by the name of its row."""
-    parsed = {text: parse_network(text) for text in arguments.cnn}
-    return {f"{options.get('recipe', 'cnn_svm')} {Path(file).stem}": text for text, (file, options) in parsed.items()}
-
-
-def _words(arguments: argparse.Namespace, name: str) -> str:
-    """Return the arguments of ``featrec train`` for the model of a row."""
-    text = _networks(arguments).get(name)
-    return f"--recipe {name}" if text is None else f"--cnn {text}"

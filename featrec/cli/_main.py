@@ -20,7 +20,7 @@ COMMANDS = {
     "demo": "_recipes",
     "recipes": "_recipes",
     "check": "_predict",
-    "suggest": "_compare",
+    "suggest": "_recipes",
     "train": "_train",
     "predict": "_predict",
     "explain": "_explain",
@@ -28,7 +28,7 @@ COMMANDS = {
     "compare": "_compare",
     "bench": "_bench",
     "warm": "_recipes",
-    "network": "_network",
+    "network": "_recipes",
     "doctor": "_doctor",
 }
 FAILED = 2

@@ -1,31 +1,64 @@
-"""The commands ``recipes``, ``demo`` and ``warm``."""
+"""The commands ``recipes``, ``suggest``, ``demo``, ``warm`` and ``network``."""
 
 from __future__ import annotations
 
 import argparse
 import ast
+import json
 import runpy
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import featrec
-from featrec.cli._arguments import add_seed, add_threads, listed, make_recipe
-from featrec.cli._terminal import uncollected, verbosity
+from featrec.cli._arguments import (
+    NETWORK_RECIPES,
+    add_computing,
+    add_networks,
+    add_results,
+    add_seed,
+    add_threads,
+    check_outputs,
+    count,
+    folds,
+    listed,
+    make_network,
+    make_recipe,
+    parse_network,
+    seconds,
+)
+from featrec.cli._terminal import left_out, readable, uncollected, verbosity
 from featrec.compilation import timed
+from featrec.exceptions import ImageError, InputError
 
 if TYPE_CHECKING:
-    from featrec.evaluation import Comparison
+    from featrec.datasets import ImageFolder
+    from featrec.evaluation import Comparison, Trial
 
-__all__ = ["add_demo_arguments", "add_warm_arguments", "run_demo", "run_recipes", "run_warm", "summaries"]
+__all__ = [
+    "add_demo_arguments",
+    "add_network_arguments",
+    "add_suggest_arguments",
+    "add_warm_arguments",
+    "run_demo",
+    "run_network",
+    "run_recipes",
+    "run_suggest",
+    "run_warm",
+    "summaries",
+]
 
 FOLDER = Path(featrec.__file__).parent / "recipes"
 IN_DEMO = ("tiny_knn", "color_forest", "hog_svm", "orb_knn", "bovw_svm")
 # Demo recipes that need compiled loops. Small vocabularies suffice, because the number of words does not affect compilation.
 COMPILED: dict[str, dict[str, Any]] = {"bovw_svm": {"n_words": 16}, "orb_knn": {"n_words": 16}, "hog_svm": {}}
 N_FEW = 16
+# Columns of ``featrec network show``.
+LAYER_COLUMNS = ("layer", "operation", "shape", "parameters", "multiply-adds")
 NEXT = f"""\
 Next, with your own images, in one folder per class:
   featrec compare DIR --recipes {",".join(IN_DEMO)}
@@ -42,7 +75,6 @@ def run_recipes(arguments: argparse.Namespace) -> int:
 def _print_recipes(names: Sequence[str]) -> None:
     """Print one line per recipe, wrapped to the width of the terminal."""
     import shutil
-    import sys
     import textwrap
 
     described = summaries()
@@ -75,6 +107,94 @@ def _presets() -> dict[str, dict[str, str]]:
         recipe: {f"{recipe}:{name}": f"For {one.suits}: {one.accuracy:g} % on {one.dataset}." for name, one in known.items()}
         for recipe, known in presets.items()
     }
+
+
+def add_suggest_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder", metavar="DIR", type=Path, help="one folder per class; if it contains train/ and test/, only train/ is used"
+    )
+    parser.add_argument("--images", metavar="N", type=count, default=300, help="number of images to draw (default: 300)")
+    parser.add_argument("--cv", metavar="K", type=folds, default=3, help="number of folds (default: 3)")
+    parser.add_argument("--seconds", metavar="S", type=seconds, default=30.0, help="time limit per recipe (default: 30)")
+    limit = "time limit for all recipes; recipes that would exceed it are skipped (default: 50)"
+    parser.add_argument("--total-seconds", metavar="S", type=seconds, default=50.0, help=limit)
+    parser.add_argument(
+        "--recipes", metavar="A,B,...", default="", help="recipes, as listed by 'featrec recipes' (default: all)"
+    )
+    add_networks(parser)
+    add_results(parser)
+    add_computing(parser)
+
+
+def run_suggest(arguments: argparse.Namespace) -> int:
+    """Try recipes on a few images of a folder and suggest where to start.
+
+    Returns 1 if images were left out.
+    """
+    from featrec import recipes
+    from featrec.datasets import ImageFolder
+
+    check_outputs(arguments.json, arguments.markdown)
+    split = ImageFolder.is_split(arguments.folder)
+    read = _train_half if split else ImageFolder
+    folder = read(arguments.folder)
+    options = {"n_images": arguments.images, "cv": arguments.cv, "seconds": arguments.seconds}
+    options |= {"total_seconds": arguments.total_seconds, "verbose": verbosity()}
+    options |= {"recipes": _wanted(arguments), "n_jobs": arguments.n_jobs, "random_state": arguments.seed}
+    try:
+        found = recipes.suggest(folder, folder.labels, **options)
+    except ImageError:  # one of the drawn images is damaged, so all images are read and damaged ones are left out
+        folder = readable(read, arguments.folder, arguments.n_jobs)
+        found = recipes.suggest(folder, folder.labels, **options)
+    found = replace(found, trials=tuple(replace(trial, remark=_remark(trial)) for trial in found.trials))
+    print(found)
+    if found.first is not None:
+        print(f"next: featrec train {arguments.folder} {_words(arguments, found.first)} --out my.model")
+    found.to_json(arguments.json)
+    found.to_markdown(arguments.markdown)
+    return left_out(folder)
+
+
+def _remark(trial: Trial) -> str:
+    """Return why a recipe was skipped. The text names a command-line option instead of Python code."""
+    if trial.state != "left out":
+        return trial.remark
+    reason, _, way_out = trial.remark.partition("; give ")
+    if way_out and trial.name in NETWORK_RECIPES:
+        return "it needs a network file; use --cnn FILE"
+    return reason
+
+
+def _train_half(folder: Path, **options: Any) -> ImageFolder:
+    from featrec.datasets import ImageFolder
+
+    return ImageFolder.split(folder, **options)[0]
+
+
+def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the recipes (by default all recipes and presets) and the networks, keyed by name."""
+    from featrec.recipes import variants
+
+    names = listed(arguments.recipes)
+    candidates: dict[str, Any] = {name: {} for name in names or variants()}
+    networks = {
+        name: make_network(text, seed=arguments.seed, n_jobs=arguments.n_jobs) for name, text in _networks_of(arguments).items()
+    }
+    if arguments.cnn and not names:
+        candidates = {name: options for name, options in candidates.items() if name not in NETWORK_RECIPES}
+    return candidates | networks
+
+
+def _networks_of(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the argument of --cnn for each network, keyed by the name of its row."""
+    parsed = {text: parse_network(text) for text in arguments.cnn}
+    return {f"{options.get('recipe', 'cnn_svm')} {Path(file).stem}": text for text, (file, options) in parsed.items()}
+
+
+def _words(arguments: argparse.Namespace, name: str) -> str:
+    """Return the arguments of ``featrec train`` for the model of a row."""
+    text = _networks_of(arguments).get(name)
+    return f"--recipe {name}" if text is None else f"--cnn {text}"
 
 
 def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
@@ -148,3 +268,42 @@ def run_warm(arguments: argparse.Namespace) -> int:
     warmed = recipes.warm(names or None, n_jobs=arguments.n_jobs, verbose=verbosity())
     print(warmed)
     return 1 if warmed.failed else 0
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``featrec network``."""
+    parser.add_argument("action", choices=["show"], help="show: list the layers, with their shapes and costs for one image")
+    parser.add_argument("model", metavar="FILE|NAME", help="ONNX file, ExportedProgram (.pt2), or timm:NAME")
+    parser.add_argument("--size", type=int, metavar="N", help="side of the input in pixels (default: from the file, or 224)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per layer")
+
+
+def run_network(arguments: argparse.Namespace) -> int:
+    """List the layers of a network: name, operation, output shape, parameters and multiply-adds."""
+    from featrec.networks import list_layers
+
+    if arguments.size is not None and arguments.size < 1:
+        raise InputError(f"--size must be at least 1; got {arguments.size}")
+    layers = list_layers(arguments.model, size=arguments.size)
+    if arguments.json:
+        for layer in layers:
+            print(json.dumps(vars(layer)))
+        return 0
+    from featrec.evaluation import Table
+
+    rows = [
+        (
+            layer.name,
+            layer.kind,
+            "unknown" if layer.shape is None else " × ".join(map(str, layer.shape)),
+            f"{layer.n_parameters:,}",
+            f"{layer.n_multiply_adds:,}",
+        )
+        for layer in layers
+    ]
+    print(Table(LAYER_COLUMNS, rows).plain())
+    total = sum(layer.n_parameters for layer in layers), sum(layer.n_multiply_adds for layer in layers)
+    print(f"\n{len(layers)} layers, {total[0]:,} parameters, {total[1]:,} multiply-adds per image")
+    if arguments.model.startswith("timm:"):
+        sys.stderr.write("shapes and costs only: no weights are needed, and none were loaded\n")
+    return 0

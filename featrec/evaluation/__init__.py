@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
-    from featrec.evaluation._attack import Attack, ModelAttack
-    from featrec.evaluation._calibration import Calibration
+    from featrec.evaluation._attack import Attack, ModelAttack, attack
     from featrec.evaluation._compare import compare
     from featrec.evaluation._comparison import Comparison
     from featrec.evaluation._corrupt import corrupt, corruption_names
-    from featrec.evaluation._cost import Cost
-    from featrec.evaluation._data_efficiency import DataEfficiency, SizeResult
+    from featrec.evaluation._cost import Cost, measured_on as measured_on, peak_megabytes as peak_megabytes, stamp as stamp
+    from featrec.evaluation._data_efficiency import DataEfficiency, SizeResult, data_efficiency
     from featrec.evaluation._datasets_comparison import DatasetsComparison, combine_comparisons, compare_datasets
-    from featrec.evaluation._draws import data_efficiency
     from featrec.evaluation._given import (
         as_labels as as_labels,
         named_among as named_among,
@@ -26,8 +24,13 @@ if TYPE_CHECKING:
         predictions_of as predictions_of,
         refuse_no_model as refuse_no_model,
     )
-    from featrec.evaluation._measures import wilson_interval as wilson_interval
-    from featrec.evaluation._model_result import ModelResult, Pair
+    from featrec.evaluation._measures import Calibration, mcnemar as mcnemar, wilson_interval as wilson_interval
+    from featrec.evaluation._model_result import (
+        ModelResult,
+        Pair,
+        is_network as is_network,
+        learns_from_pixels as learns_from_pixels,
+    )
     from featrec.evaluation._page import (
         Section as Section,
         bullets as bullets,
@@ -43,14 +46,7 @@ if TYPE_CHECKING:
         count_dropped as count_dropped,
         evaluate,
     )
-    from featrec.evaluation._robust import robustness
-    from featrec.evaluation._robustness import CorruptedAccuracy, ModelRobustness, Robustness
-    from featrec.evaluation._shift import ModelShift, Shift, shift
-    from featrec.evaluation._significance import mcnemar as mcnemar
-    from featrec.evaluation._square import attack
-    from featrec.evaluation._stamp import measured_on as measured_on, peak_megabytes as peak_megabytes, stamp as stamp
-    from featrec.evaluation._suggestion import Suggestion, Trial, suggested as suggested
-    from featrec.evaluation._text import (
+    from featrec.evaluation._result import (
         Table as Table,
         data_size as data_size,
         number as number,
@@ -58,9 +54,16 @@ if TYPE_CHECKING:
         percent as percent,
         percent_range as percent_range,
     )
-    from featrec.evaluation._traits import is_network as is_network, learns_from_pixels as learns_from_pixels
-    from featrec.evaluation._trials import Clock as Clock, Folds as Folds, sorted_trials as sorted_trials
-    from featrec.evaluation._turns import Limits as Limits, tried_in_turn as tried_in_turn
+    from featrec.evaluation._robustness import CorruptedAccuracy, ModelRobustness, Robustness, robustness
+    from featrec.evaluation._shift import ModelShift, Shift, shift
+    from featrec.evaluation._suggestion import Suggestion, Trial, suggested as suggested
+    from featrec.evaluation._trials import (
+        Clock as Clock,
+        Folds as Folds,
+        Limits as Limits,
+        sorted_trials as sorted_trials,
+        tried_in_turn as tried_in_turn,
+    )
 
 __all__ = [
     "Attack",
@@ -98,30 +101,22 @@ __all__ = [
 __getattr__, __dir__ = on_demand(
     __name__,
     {
-        "._attack": ["Attack", "ModelAttack"],
-        "._calibration": ["Calibration"],
+        "._attack": ["Attack", "ModelAttack", "attack"],
         "._compare": ["compare"],
         "._comparison": ["Comparison"],
         "._corrupt": ["corrupt", "corruption_names"],
-        "._cost": ["Cost"],
-        "._data_efficiency": ["DataEfficiency", "SizeResult"],
+        "._cost": ["Cost", "measured_on", "peak_megabytes", "stamp"],
+        "._data_efficiency": ["DataEfficiency", "SizeResult", "data_efficiency"],
         "._datasets_comparison": ["DatasetsComparison", "combine_comparisons", "compare_datasets"],
-        "._draws": ["data_efficiency"],
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
-        "._measures": ["wilson_interval"],
-        "._model_result": ["ModelResult", "Pair"],
+        "._measures": ["Calibration", "mcnemar", "wilson_interval"],
+        "._model_result": ["ModelResult", "Pair", "is_network", "learns_from_pixels"],
         "._page": ["Section", "bullets", "heading", "page", "scrolling", "sortable"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
-        "._robust": ["robustness"],
-        "._robustness": ["CorruptedAccuracy", "ModelRobustness", "Robustness"],
+        "._result": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
+        "._robustness": ["CorruptedAccuracy", "ModelRobustness", "Robustness", "robustness"],
         "._shift": ["ModelShift", "Shift", "shift"],
-        "._significance": ["mcnemar"],
-        "._square": ["attack"],
-        "._stamp": ["measured_on", "peak_megabytes", "stamp"],
         "._suggestion": ["Suggestion", "Trial", "suggested"],
-        "._text": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
-        "._traits": ["is_network", "learns_from_pixels"],
-        "._trials": ["Clock", "Folds", "sorted_trials"],
-        "._turns": ["Limits", "tried_in_turn"],
+        "._trials": ["Clock", "Folds", "Limits", "sorted_trials", "tried_in_turn"],
     },
 )

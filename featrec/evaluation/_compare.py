@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import warnings
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -11,18 +10,23 @@ from typing import Any
 import numpy as np
 
 from featrec.evaluation._comparison import Comparison
-from featrec.evaluation._duplicates import duplicates_in
-from featrec.evaluation._energy import EnergyMeter
+from featrec.evaluation._cost import EnergyMeter, loaded_runtimes, stamp
 from featrec.evaluation._given import all_classes
-from featrec.evaluation._measures import balanced_accuracy, class_measures, confusion_counts, wilson_interval
-from featrec.evaluation._model_result import ModelResult, Pair
+from featrec.evaluation._measures import (
+    Resampling,
+    balanced_accuracy,
+    class_measures,
+    confusion_counts,
+    holm,
+    mcnemar,
+    paired_interval,
+    wilson_interval,
+)
+from featrec.evaluation._model_result import ModelResult, Pair, Requests, Run, is_network, run_model
 from featrec.evaluation._plan import Plan, check_kinds, groups_of, planned
 from featrec.evaluation._report import check_confidence, count_dropped
-from featrec.evaluation._run import Requests, Run, run_model
-from featrec.evaluation._significance import Resampling, holm, mcnemar, paired_interval
-from featrec.evaluation._stamp import loaded_runtimes, stamp
-from featrec.evaluation._text import number, percent
-from featrec.evaluation._traits import is_network
+from featrec.evaluation._result import number, percent, report_progress
+from featrec.evaluation._splits import duplicates_in
 from featrec.exceptions import UnknownLabelWarning
 from featrec.shared_docs import with_shared_docs
 
@@ -144,9 +148,9 @@ def compare(
         warnings.warn(remark, UnknownLabelWarning, stacklevel=2)
     runs, options = {}, Requests(calibration=calibration, cost=cost, energy=EnergyMeter(energy))
     for place, (name, model) in enumerate(models.items(), start=1):
-        _report_progress(verbose, f"{name} ({place} of {len(models)}) ...")
+        report_progress(verbose, f"{name} ({place} of {len(models)}) ...")
         runs[name] = Run(plan.given[name]) if name in plan.given else run_model(name, model, plan, options)
-        _report_progress(verbose, f"{name}: {percent((runs[name].y_pred == plan.y_true).mean())} %{_fit_time(runs[name])}")
+        report_progress(verbose, f"{name}: {percent((runs[name].y_pred == plan.y_true).mean())} %{_fit_time(runs[name])}")
     classes = all_classes([plan.known, *(run.y_pred for run in runs.values())])
     kinds = {name: _kind(name, models[name], networks) for name in models}
     results = [_result(name, run, kinds[name], plan, classes, confidence) for name, run in runs.items()]
@@ -162,11 +166,6 @@ def compare(
         duplicates=duplicates_in(plan.parts) if duplicates and len(plan.given) < len(models) else None,
         stamp=stamp(packages=loaded_runtimes()),
     )
-
-
-def _report_progress(verbose: int, text: str) -> None:
-    if verbose:
-        sys.stderr.write(text + "\n")
 
 
 def _fit_time(run: Run) -> str:

@@ -9,22 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featrec.evaluation._comparison_tables import (
+from featrec.evaluation._comparison_text import (
+    Shares,
+    basis,
     calibration_table,
     class_recalls,
     compiled,
     cost_table,
+    duplicates_told,
     energy_table,
     group_accuracies,
     group_table,
     network_table,
+    pretraining_told,
     result_table,
+    verdict,
 )
 from featrec.evaluation._cost import Cost
 from featrec.evaluation._measures import largest_share
 from featrec.evaluation._model_result import ModelResult, Pair
-from featrec.evaluation._text import Table, TableResult, as_csv, frame, keep
-from featrec.evaluation._verdict import basis, duplicates_told, pretraining_told, verdict
+from featrec.evaluation._result import ModelResults, Table, TableResult, as_csv, frame, keep, legend_above, settle_shares
 from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -41,7 +45,7 @@ MEANINGS = {"engineered": "engineered features", "network": "network", "predicti
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison(TableResult):
+class Comparison(ModelResults[ModelResult]):
     """Result of :func:`compare`. Proportions are between 0 and 1.
 
     Attributes
@@ -94,20 +98,12 @@ class Comparison(TableResult):
     duplicates: np.ndarray | None = None
     stamp: dict[str, Any] = field(default_factory=dict)
 
-    def __getitem__(self, name: str) -> ModelResult:
-        for result in self.results:
-            if result.name == name:
-                return result
-        raise KeyError(f"there is no model {name!r}; the models are {', '.join(result.name for result in self.results)}")
-
     def pair(self, first: str, second: str) -> Pair:
         """Return the test between two models. The order of the names does not matter."""
         for pair in self.pairs:
             if {pair.first, pair.second} == {first, second}:
                 return pair
-        raise KeyError(
-            f"there is no pair {first!r}, {second!r}; the models are {', '.join(result.name for result in self.results)}"
-        )
+        raise KeyError(f"there is no pair {first!r}, {second!r}; the models are {', '.join(self._names())}")
 
     def verdict(self) -> list[str]:
         """Return sentences that state which model is best, whether its lead is significant, and whether a network wins."""
@@ -124,11 +120,11 @@ class Comparison(TableResult):
 
     def to_frame(self) -> DataFrame:
         """Return a DataFrame with one row per model, the most accurate first. Needs pandas."""
-        return frame(self._columns(), index=[result.name for result in self.results])
+        return frame(self._columns(), index=self._names())
 
     def to_csv(self, path: str | os.PathLike | None = None) -> str:
         """Return the figures of ``to_frame``, unrounded, as CSV. If `path` is given, also write them to this file."""
-        columns = {"model": [result.name for result in self.results], **self._columns()}
+        columns = {"model": self._names(), **self._columns()}
         return keep(as_csv([list(columns), *zip(*columns.values(), strict=True)]), path)
 
     def to_html(
@@ -180,18 +176,14 @@ class Comparison(TableResult):
 
     def classes_to_frame(self) -> DataFrame:
         """Return a DataFrame of recalls with one row per class and one column per model. Needs pandas."""
-        return self._by_model(class_recalls(self), self.classes)
+        return _shares_frame(class_recalls(self))
 
     def groups_to_frame(self) -> DataFrame:
         """Return a DataFrame of accuracies with one row per group and one column per model. Needs pandas."""
-        if self.groups is None:
+        found = group_accuracies(self)
+        if found is None:
             raise InputError("the comparison has no groups; give compare test_groups, or groups with cv")
-        names, shares = group_accuracies(self, self.groups)
-        return self._by_model(shares, names)
-
-    def _by_model(self, shares: np.ndarray, rows: np.ndarray) -> DataFrame:
-        columns = {result.name: shares[:, place] for place, result in enumerate(self.results)}
-        return frame(columns, index=rows)
+        return _shares_frame(found)
 
     def predictions_to_frame(self) -> DataFrame:
         """Return a DataFrame with the true label and all predictions of each image. Needs pandas.
@@ -217,7 +209,7 @@ class Comparison(TableResult):
         ax.set_yticks(range(len(results)), [result.name for result in results])
         _settle_axes(ax, [result.interval for result in results], guess)
         ax.set_xlabel(f"accuracy in %, with {100 * self.confidence:g} % interval; {self.n:,} images", color=INK)
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False, fontsize=8, labelcolor=INK)
+        legend_above(ax, n_columns=4)
         return ax
 
     def _table(self) -> Table:
@@ -255,6 +247,10 @@ class Comparison(TableResult):
                 yield f"The cost of {result.name} could not be measured: {result.cost_remark}."
 
 
+def _shares_frame(found: Shares) -> DataFrame:
+    return frame(dict(zip(found.models, found.accuracies.T, strict=True)), index=found.names)
+
+
 def _few_groups(comparison: Comparison) -> bool:
     return comparison.groups is not None and len(np.unique(comparison.groups)) <= MAX_GROUPS_SHOWN
 
@@ -280,12 +276,7 @@ def _draw_result(ax: Axes, place: int, result: ModelResult, *, label: str | None
 
 
 def _settle_axes(ax: Axes, intervals: list[tuple[float, float]], guess: float) -> None:
-    from featrec.plotting import INK
-
     lowest = min([guess, *(100 * low for low, _ in intervals)])
     highest = max(100 * high for _, high in intervals)
     ax.set_xlim(max(0, lowest - 4), min(101, highest + 4))
-    ax.grid(axis="x", color="#e3e6ea", linewidth=0.8)
-    ax.set_axisbelow(True)
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0, colors=INK)
+    settle_shares(ax, "x")

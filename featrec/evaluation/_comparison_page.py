@@ -1,4 +1,4 @@
-"""The HTML page of a comparison: all sections, from the results to the stamp."""
+"""The HTML pages of a comparison and of a comparison over several datasets: all sections, from the results to the stamp."""
 
 from __future__ import annotations
 
@@ -9,21 +9,42 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featrec.evaluation._comparison_tables import class_recalls, group_accuracies, pair_table, result_table
+from featrec.evaluation._comparison import Comparison
+from featrec.evaluation._comparison_text import (
+    Shares,
+    basis,
+    class_recalls,
+    group_accuracies,
+    near_the_best,
+    pair_table,
+    result_table,
+)
 from featrec.evaluation._measures import confusion_counts, largest_share
 from featrec.evaluation._model_result import ModelResult
-from featrec.evaluation._page import Section, bullets, copied, folded, heading, page, scrolling, sortable
-from featrec.evaluation._page_figures import Point, Scale, mark, scatter, strip
-from featrec.evaluation._page_heat import confusion_table, most_confused, share_heat
-from featrec.evaluation._page_images import contested, gallery, missed_by_all, source_of
-from featrec.evaluation._page_result import section_of, stamp_list
-from featrec.evaluation._text import Table, TableResult, percent
-from featrec.evaluation._verdict import basis, near_the_best
+from featrec.evaluation._page import (
+    Section,
+    bullets,
+    confusion_sentences,
+    confusion_table,
+    copied,
+    figure_of,
+    folded,
+    heading,
+    page,
+    scrolling,
+    section_of,
+    share_heat,
+    sortable,
+    stamp_list,
+)
+from featrec.evaluation._page_figures import Point, Scale, contested, gallery, mark, missed_by_all, scatter, source_of, strip
+from featrec.evaluation._result import Table, TableResult, percent
 
 if TYPE_CHECKING:
     from featrec.evaluation._comparison import Comparison
+    from featrec.evaluation._datasets_comparison import DatasetsComparison
 
-__all__ = ["comparison_page"]
+__all__ = ["comparison_page", "datasets_page"]
 
 MEANINGS = {"engineered": "engineered features", "network": "network", "predictions": "predictions of another program"}
 # With more classes, a list of errors replaces the confusion matrix. Tables with more rows are collapsed.
@@ -161,23 +182,19 @@ def _maybe_folded(table: Table, body: str, what: str) -> str:
 
 
 def _classes(comparison: Comparison) -> Section:
-    counts = [int(np.count_nonzero(comparison.y_true == name)) for name in comparison.classes]
-    names = [str(name) for name in comparison.classes]
-    models = [result.name for result in comparison.results]
     caption = "Recall of each class in percent: the share of its images that the model predicts correctly. The best is bold."
-    body = share_heat("class", names, counts, class_recalls(comparison), models, caption)
-    return Section("classes", "Classes", body if len(names) <= MOST_ROWS else folded(f"All {len(names)} classes", body))
+    return _shares("classes", "class", class_recalls(comparison), caption)
 
 
 def _groups(comparison: Comparison) -> Section | None:
-    if comparison.groups is None:
-        return None
-    names, shares = group_accuracies(comparison, comparison.groups)
-    counts = [int(np.count_nonzero(comparison.groups == name)) for name in names]
-    models = [result.name for result in comparison.results]
+    found = group_accuracies(comparison)
     caption = "Accuracy on each group in percent. The best is bold. Small groups have uncertain figures."
-    body = share_heat("group", [str(name) for name in names], counts, shares, models, caption)
-    return Section("groups", "Groups", body if len(names) <= MOST_ROWS else folded(f"All {len(names)} groups", body))
+    return None if found is None else _shares("groups", "group", found, caption)
+
+
+def _shares(key: str, what: str, found: Shares, caption: str) -> Section:
+    body, n = share_heat(what, found, caption), len(found.names)
+    return Section(key, key.capitalize(), body if n <= MOST_ROWS else folded(f"All {n} {key}", body))
 
 
 def _confusions(comparison: Comparison) -> Section:
@@ -189,7 +206,7 @@ def _confusions(comparison: Comparison) -> Section:
         body = (
             confusion_table(confusion, names, f"Confusion matrix of {result.name}", caption)
             if len(names) <= MOST_CLASSES
-            else bullets(most_confused(confusion, names))
+            else bullets(confusion_sentences(confusion, names))
         )
         parts.append(folded(f"{result.name}, {percent(result.accuracy)} % correct", body, shown=place == 0))
     rest = len(comparison.results) - MOST_MATRICES
@@ -258,3 +275,34 @@ def _to_copy(comparison: Comparison) -> Section:
     table = result_table(comparison)
     parts = copied(table.latex(), "LaTeX"), copied(comparison.to_csv(), "CSV"), copied(table.markdown(), "Markdown")
     return Section("copy", "Tables to copy", "".join(parts))
+
+
+def datasets_page(result: DatasetsComparison, *, title: str) -> str:
+    """Return the page as text."""
+    about, *verdict = result._sentences()
+    parts = [_dataset(name, comparison, place) for place, (name, comparison) in enumerate(result.comparisons.items())]
+    table = result._table()
+    copies = copied(table.latex(), "LaTeX") + copied(table.csv(), "CSV") + copied(table.markdown(), "Markdown")
+    facts = {
+        "tests": "Friedman's test, exact for few models and datasets, otherwise based on the F statistic of Iman and "
+        f"Davenport; Nemenyi's critical difference at {100 * result.confidence:g} %"
+    }
+    method = stamp_list(facts, next(iter(result.comparisons.values())).stamp)
+    last = [Section("method", "How this was measured", method), Section("copy", "Tables to copy", copies)]
+    return page(title, about, verdict, [_ranks(result), *parts, *last], "This page makes no request to any server.")
+
+
+def _ranks(result: DatasetsComparison) -> Section:
+    caption = (
+        "Mean rank over the datasets (1 is best), and accuracy on each dataset in percent. A click on a heading sorts the "
+        "table."
+    )
+    figure = figure_of(result, "ranks-figure")
+    told = '<p class="caption">A bar connects models whose mean ranks do not differ significantly.</p>' if figure else ""
+    return Section("ranks", "Mean ranks", figure + told + sortable(result._table(), caption, label="Mean ranks"))
+
+
+def _dataset(name: str, comparison: Comparison, place: int) -> Section:
+    caption = "Accuracy with its interval, times in seconds, and size of the model file."
+    table = sortable(result_table(comparison), caption, label=f"Results on {name}")
+    return Section(f"dataset-{place}", name, bullets([basis(comparison), *comparison.verdict(), *comparison._notes()]) + table)

@@ -1,40 +1,79 @@
-"""corrupt: images with noise, blur, weather, compression and other corruptions, computed on access."""
+"""corrupt: images with common corruptions, or changes of viewpoint, occlusion and colour, computed on access."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from featrec.evaluation._blur import defocus_blur, glass_blur, motion_blur, zoom_blur
-from featrec.evaluation._digital import contrast, elastic_transform, jpeg_compression, pixelate
-from featrec.evaluation._noise import gaussian_noise, impulse_noise, shot_noise
-from featrec.evaluation._viewpoint import color_shift, occlusion, rotation, scale
-from featrec.evaluation._weather import brightness, fog, frost, snow
+from featrec.evaluation._common_corruptions import COMMON_CORRUPTIONS
 from featrec.exceptions import InputError, UnsupportedImageError
 from featrec.images import as_uint8, check_images
 from featrec.lazy import Images, LazySequence
 
-__all__ = ["SEVERITIES", "check_corruption", "check_severity", "corrupt", "corrupted", "corruption_names", "seed_from"]
+__all__ = ["checked_conditions", "corrupt", "corrupted", "corruption_names", "seed_from"]
 
 Corruption = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
-
-# The 15 common corruptions in their published order, then the changes of viewpoint, occlusion and colour.
-CORRUPTIONS: dict[str, Corruption] = {
-    function.__name__: function
-    for function in (
-        *(gaussian_noise, shot_noise, impulse_noise),
-        *(defocus_blur, glass_blur, motion_blur, zoom_blur),
-        *(snow, frost, fog, brightness),
-        *(contrast, elastic_transform, pixelate, jpeg_compression),
-        *(rotation, scale, occlusion, color_shift),
-    )
-}
 SEVERITIES = (1, 2, 3, 4, 5)
 SMALLEST = 28
+# One value per severity.
+DEGREES = (5, 10, 20, 30, 45)
+FACTORS = (1.1, 1.2, 1.35, 1.5, 1.75)
+HIDDEN_SHARE = (0.05, 0.1, 0.2, 0.3, 0.4)
+COLOR_GAIN = (0.1, 0.2, 0.3, 0.45, 0.6)
+GRAY = 128
+
+
+def rotation(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
+    """Turn the image about its centre, in a random direction."""
+    turn = np.deg2rad(DEGREES[severity - 1]) * random.choice([-1, 1])
+    return _mapped(image, np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]))
+
+
+def scale(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
+    """Randomly enlarge or reduce the image about its centre. The size of the array does not change."""
+    factor = FACTORS[severity - 1] ** random.choice([-1, 1])
+    return _mapped(image, np.eye(2) / factor)
+
+
+def _mapped(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Take each pixel from a given position in the image; areas outside the image are filled by reflection."""
+    import cv2
+
+    height, width = image.shape[:2]
+    centre = np.array([width - 1, height - 1]) / 2
+    affine = np.column_stack([matrix, centre - matrix @ centre])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    mapped = cv2.warpAffine(image, affine, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    return mapped.reshape(image.shape)
+
+
+def occlusion(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
+    """Cover a random part of the image with a gray rectangle that has the proportions of the image."""
+    share = np.sqrt(HIDDEN_SHARE[severity - 1])
+    height, width = (max(1, round(share * side)) for side in image.shape[:2])
+    top, left = (random.integers(side - part + 1) for side, part in zip(image.shape[:2], (height, width), strict=True))
+    hidden = image.copy()
+    hidden[top : top + height, left : left + width] = GRAY
+    return hidden
+
+
+def color_shift(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
+    """Multiply the channels by factors whose product is 1, like light of another colour. A gray image does not change."""
+    if image.shape[2] == 1:
+        return image
+    direction = random.normal(size=3)
+    direction -= direction.mean()
+    gains = np.exp(COLOR_GAIN[severity - 1] * direction / np.abs(direction).max())
+    return np.clip(image * gains, 0, 255)
+
+
+CORRUPTIONS: dict[str, Corruption] = {
+    function.__name__: function for function in (*COMMON_CORRUPTIONS, rotation, scale, occlusion, color_shift)
+}
 
 
 def corruption_names() -> list[str]:
@@ -110,8 +149,8 @@ def corrupt(images: Any, kind: str, severity: int = 3, *, random_state: Any = No
     >>> foggy[0].shape == test[0].shape, foggy[0].dtype
     (True, dtype('uint8'))
     """
-    check_corruption(kind)
-    check_severity(severity)
+    _check_corruption(kind)
+    _check_severity(severity)
     return corrupted(images, kind, int(severity), seed_from(random_state))
 
 
@@ -130,14 +169,28 @@ def seed_from(random_state: Any) -> int:
         raise InputError(f"random_state must be an int, a RandomState, a Generator or None; got {random_state!r}") from error
 
 
-def check_corruption(kind: Any) -> None:
+def _check_corruption(kind: Any) -> None:
     if not isinstance(kind, str) or kind not in CORRUPTIONS:
         raise InputError(f"there is no corruption {kind!r}; the names are {', '.join(CORRUPTIONS)}")
 
 
-def check_severity(severity: Any) -> None:
+def _check_severity(severity: Any) -> None:
     if not isinstance(severity, Integral) or isinstance(severity, bool) or severity not in SEVERITIES:
         raise InputError(f"severity must be an integer from 1 to 5; got {severity!r}")
+
+
+def checked_conditions(corruptions: Any, severities: Any) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Check the names and the severities, and return them without duplicates."""
+    given = corruption_names() if corruptions is None else corruptions
+    for what, values in (("corruptions", given), ("severities", severities)):
+        if isinstance(values, str) or not isinstance(values, Collection) or not len(values):
+            way_out = f"; use [{values!r}]" if isinstance(values, (str, int)) else ""
+            raise InputError(f"{what} must be a collection with at least one item; got {values!r}{way_out}")
+    for kind in given:
+        _check_corruption(kind)
+    for severity in severities:
+        _check_severity(severity)
+    return tuple(dict.fromkeys(given)), tuple(sorted({int(severity) for severity in severities}))
 
 
 class Corrupted(LazySequence):

@@ -1,30 +1,34 @@
-"""DatasetsComparison: the results of the same models on several datasets."""
+"""DatasetsComparison: the results of the same models on several datasets, and tests of their ranks."""
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy.stats import chi2, f, rankdata, studentized_range
 
 from featrec.evaluation._compare import compare
 from featrec.evaluation._comparison import Comparison
 from featrec.evaluation._plan import check_kinds, planned
 from featrec.evaluation._report import check_confidence
-from featrec.evaluation._significance import critical_difference, friedman
-from featrec.evaluation._text import Table, TableResult, frame, keep, p_value, percent
+from featrec.evaluation._result import Table, TableResult, frame, keep, p_value, percent
 from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
 
-__all__ = ["DatasetsComparison", "combine_comparisons", "compare_datasets"]
+__all__ = ["DatasetsComparison", "combine_comparisons", "compare_datasets", "critical_difference", "friedman"]
 
 # Fewer datasets than this can hardly show a difference.
 FEW_DATASETS = 6
+# Friedman's test is exact up to this number of different rank tables.
+MOST_ENUMERATED = 1_000_000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -79,9 +83,6 @@ class DatasetsComparison(TableResult):
             f"{told} the best mean rank, {rank:.2f}; {found} (Nemenyi, critical difference {difference:.2f}).",
         ]
 
-    def __str__(self) -> str:
-        return "\n\n".join([self._table().plain(), "\n".join(self._sentences())])
-
     def to_frame(self) -> DataFrame:
         """Return a DataFrame with the mean rank and the accuracies of each model, one row per model. Needs pandas."""
         columns = {"mean_rank": self.mean_ranks, **dict(zip(self.comparisons, self.accuracies, strict=True))}
@@ -103,7 +104,7 @@ class DatasetsComparison(TableResult):
         title : str, optional
             Heading of the page. Default: the number of models and datasets.
         """
-        from featrec.evaluation._datasets_page import datasets_page
+        from featrec.evaluation._comparison_page import datasets_page
 
         title = f"Comparison of {len(self.names)} models on {len(self.comparisons)} datasets" if title is None else title
         return keep(datasets_page(self, title=title), path)
@@ -249,3 +250,66 @@ def _names(comparison: Comparison) -> list[str]:
 def _check_numbers(models: Any, datasets: Any) -> None:
     if not isinstance(datasets, Mapping) or len(datasets) < 2 or len(models) < 2:
         raise InputError("a comparison over datasets needs a dict of at least two datasets, and at least two models")
+
+
+class Friedman(NamedTuple):
+    """Mean rank of each model (1 is best), Friedman's statistic, and its p value.
+
+    `p` is exact for few models and datasets; otherwise it is computed from the F statistic of Iman and Davenport. `p_chi2` is
+    the p value of the usual approximation by the chi-square distribution, which is too large for few datasets.
+    """
+
+    mean_ranks: np.ndarray
+    chi2: float
+    p_chi2: float
+    p: float
+
+
+def friedman(accuracies: np.ndarray) -> Friedman:
+    """Test whether models differ across datasets. Rows are datasets, columns are models; equal accuracies share a mean rank."""
+    n, k = accuracies.shape
+    ranks = rankdata(-accuracies, axis=1)
+    means = ranks.mean(axis=0)
+    ties = 1 - sum(float((counts**3 - counts).sum()) for counts in map(_ties, ranks)) / (n * k * (k * k - 1))
+    if ties <= 0:  # all models are equally accurate on all datasets
+        return Friedman(means, 0.0, 1.0, 1.0)
+    statistic = float(12 * n / (k * (k + 1)) * ((means - (k + 1) / 2) ** 2).sum() / ties)
+    p_chi2 = float(chi2.sf(statistic, k - 1))
+    room = n * (k - 1) - statistic
+    if math.factorial(k) ** (n - 1) <= MOST_ENUMERATED:
+        p = _exact_p(ranks)
+    elif room <= 1e-9:  # the order of the models is the same on all datasets
+        p = _orders(ranks[0]) ** (1 - n)
+    else:
+        p = float(f.sf((n - 1) * statistic / room, k - 1, (k - 1) * (n - 1)))
+    return Friedman(means, statistic, p_chi2, p)
+
+
+def _ties(ranks: np.ndarray) -> np.ndarray:
+    """Return the size of each group of equal ranks."""
+    return np.unique(ranks, return_counts=True)[1]
+
+
+def _orders(ranks: np.ndarray) -> float:
+    """Return the number of different permutations of the ranks on one dataset."""
+    return math.factorial(len(ranks)) / math.prod(map(math.factorial, _ties(ranks).tolist()))
+
+
+def _exact_p(ranks: np.ndarray) -> float:
+    """Return the share of all permutations within datasets whose rank sums differ at least as much as the observed ones."""
+    sums: np.ndarray = ranks[:1]
+    shares: np.ndarray = np.ones(1)  # the order on the first dataset can be fixed
+    for row in ranks[1:]:
+        orders = np.array(list(itertools.permutations(row)))
+        all_sums = (sums[:, None] + orders).reshape(-1, len(row))
+        sums, inverse = np.unique(all_sums, axis=0, return_inverse=True)
+        shares = np.bincount(inverse.ravel(), np.repeat(shares / len(orders), len(orders)))
+    spread = ((sums - sums.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    observed = ((ranks.sum(axis=0) - ranks.sum() / ranks.shape[1]) ** 2).sum()
+    return float(min(1.0, shares[spread >= observed - 1e-9].sum()))
+
+
+def critical_difference(n_models: int, n_datasets: int, confidence: float) -> float:
+    """Return the smallest difference of mean ranks for which Nemenyi's test rejects equality."""
+    q = studentized_range.ppf(confidence, n_models, np.inf) / math.sqrt(2)
+    return float(q * math.sqrt(n_models * (n_models + 1) / (6 * n_datasets)))

@@ -16,6 +16,7 @@ __all__ = [
     "as_labels",
     "count_items",
     "foreign_labels",
+    "labelled_images",
     "named_among",
     "paths_of",
     "predictions_of",
@@ -79,6 +80,17 @@ def _from_objects(found: np.ndarray, what: str) -> np.ndarray:
         return found.astype(np.int64)
     names = sorted(kind.__name__ for kind in kinds)
     raise InputError(f"{what} must be all strings or all integers, without missing values; got {', '.join(names)}")
+
+
+def labelled_images(given: Any, parameter: str, what: str) -> tuple[Any, np.ndarray]:
+    """Check a pair (images, labels), and return the images and their labels."""
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        way_out = f"; use {parameter}=({parameter}, {parameter}.labels)" if hasattr(given, "labels") else ""
+        raise InputError(f"{parameter} must be a pair (images, labels); got {type(given).__name__}{way_out}")
+    n = count_items(given[0])
+    if n == 0:
+        raise InputError(f"{what} has no images")
+    return given[0], as_labels(given[1], n, what=f"{what}'s y")
 
 
 def all_classes(labels: Iterable[np.ndarray]) -> np.ndarray:

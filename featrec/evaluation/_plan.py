@@ -1,4 +1,7 @@
-"""Plan of a comparison: the folds, and all checks that are possible before the first fit, because a fit may take hours."""
+"""Plan of a comparison: the folds, and all checks that are possible before the first fit, because a fit may take hours.
+
+Also the checks of fitted models before their predictions are measured.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,24 @@ from featrec.evaluation._given import (
 from featrec.evaluation._splits import Part, Rows, check_classes, rows_of, split_into_parts
 from featrec.exceptions import FeatrecError, ImageError, InputError, UnsupportedImageError
 from featrec.images import ImageTransformer, check_images
+from featrec.lazy import Images
 
-__all__ = ["Plan", "check_kinds", "groups_of", "located", "naming", "planned"]
+__all__ = [
+    "Plan",
+    "batches",
+    "check_fitted",
+    "check_fitted_models",
+    "check_kinds",
+    "check_model",
+    "groups_of",
+    "located",
+    "naming",
+    "planned",
+    "predicted_right",
+]
+
+# Number of changed images in memory at a time. All models predict them, so each image is changed only once.
+BATCH = 256
 
 
 class Plan(NamedTuple):
@@ -187,6 +206,44 @@ def _image_steps(model: Any) -> Iterator[Any]:
         if not isinstance(step, ImageTransformer):
             return
         yield step
+
+
+def check_fitted_models(caller: str, models: Any, X: Any, y: Any) -> tuple[Images, np.ndarray]:
+    """Check models, images and labels. Return the images and the labels."""
+    images = check_images(X)
+    if not len(images):
+        raise InputError(f"{caller} needs at least one image; got none")
+    y_true = as_labels(y, len(images), what="y")
+    check_fitted(caller, models, images[:1], y_true)
+    return images, y_true
+
+
+def check_fitted(caller: str, models: Any, first_image: Any, y_true: np.ndarray) -> None:
+    """Check the models, and predict one image with each."""
+    check_kinds(models, None)
+    for name, model in models.items():
+        if not hasattr(model, "predict"):
+            raise InputError(
+                f"models[{name!r}] is a {type(model).__name__} without predict; {caller} needs models that predict images"
+            )
+        with naming(f"while checking the model {name!r}, before any measurement"):
+            try:
+                predicted = model.predict(first_image)
+            except NotFittedError as error:
+                raise InputError(f"the model {name!r} is not fitted; {caller} does not fit models, so fit it first") from error
+            all_classes([y_true, as_labels(predicted, 1, what=f"the prediction of the model {name!r}")])
+
+
+def batches(n: int) -> Iterator[slice]:
+    """Yield slices of up to 256 of `n` images."""
+    return (slice(start, min(start + BATCH, n)) for start in range(0, n, BATCH))
+
+
+def predicted_right(name: str, model: Any, images: Any, y_true: np.ndarray) -> np.ndarray:
+    """Return, for each image, whether the model predicts its label."""
+    with naming(f"while predicting with the model {name!r}"):
+        predicted = model.predict(images)
+    return as_labels(predicted, len(y_true), what=f"the prediction of the model {name!r}") == y_true
 
 
 @contextmanager

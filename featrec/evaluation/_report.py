@@ -12,8 +12,8 @@ import numpy as np
 
 from featrec.compilation import Spent, timed
 from featrec.evaluation._given import all_classes, as_labels, count_items, refuse_no_model, take
-from featrec.evaluation._measures import balanced_accuracy, class_measures, confusion_counts, wilson_interval
-from featrec.evaluation._text import Result, Table, frame, number, paragraphs, percent, percent_range
+from featrec.evaluation._measures import balanced_accuracy, class_measures, confusion_counts, most_confused, wilson_interval
+from featrec.evaluation._result import Result, Table, frame, number, paragraphs, percent, percent_range
 from featrec.exceptions import InputError
 from featrec.lazy import Failures, unreadable_rows
 
@@ -120,11 +120,8 @@ class Report(Result):
         -------
         pairs : list of (true class, predicted class, count)
         """
-        errors = self.confusion.copy()
-        np.fill_diagonal(errors, 0)
-        order = np.argsort(-errors, axis=None, kind="stable")[:n_pairs]
-        pairs = zip(*np.unravel_index(order, errors.shape), strict=True)
-        return [(self.classes[i].item(), self.classes[j].item(), int(errors[i, j])) for i, j in pairs if errors[i, j]]
+        names = self.classes.tolist()
+        return [(names[i], names[j], count) for i, j, count in most_confused(self.confusion, n_pairs)]
 
     def __str__(self) -> str:
         parts = [self._headline(), self._class_table().plain(), self._confused_lines()]

@@ -1,21 +1,37 @@
-"""Robustness: accuracies of several models on corrupted images."""
+"""robustness: accuracies of fitted models on corrupted images."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import norm
 
-from featrec.evaluation._curves import Curve, draw_curves, settle_shares, styles
-from featrec.evaluation._text import Table, TableResult, frame, percent, percent_range
+from featrec.evaluation._corrupt import checked_conditions, corrupted, seed_from
+from featrec.evaluation._measures import mean_interval, share_interval, wilson_interval
+from featrec.evaluation._plan import batches, check_fitted_models, predicted_right
+from featrec.evaluation._report import check_confidence
+from featrec.evaluation._result import (
+    Curve,
+    ModelResults,
+    Table,
+    draw_curves,
+    frame,
+    legend_above,
+    percent,
+    percent_range,
+    report_progress,
+    settle_shares,
+    styles,
+)
+from featrec.shared_docs import with_shared_docs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
 
-__all__ = ["CorruptedAccuracy", "ModelRobustness", "Robustness", "mean_interval"]
+__all__ = ["CorruptedAccuracy", "ModelRobustness", "Robustness", "robustness"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +92,7 @@ class ModelRobustness:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Robustness(TableResult):
+class Robustness(ModelResults[ModelRobustness]):
     """Result of :func:`robustness`. Proportions are between 0 and 1.
 
     Attributes
@@ -103,12 +119,6 @@ class Robustness(TableResult):
     confidence: float
     seed: int
 
-    def __getitem__(self, name: str) -> ModelRobustness:
-        for result in self.results:
-            if result.name == name:
-                return result
-        raise KeyError(f"there is no model {name!r}; the models are {', '.join(result.name for result in self.results)}")
-
     def accuracy(self, name: str, corruption: str, severity: int | None = None) -> float:
         """Return the accuracy of a model under a corruption.
 
@@ -131,7 +141,7 @@ class Robustness(TableResult):
         if not found:
             raise KeyError(
                 f"{name!r} was not measured under {corruption!r} at severity {severity}; the models are "
-                f"{', '.join(result.name for result in self.results)}, the corruptions {', '.join(self.corruptions)}, "
+                f"{', '.join(self._names())}, the corruptions {', '.join(self.corruptions)}, "
                 f"the severities {', '.join(map(str, self.severities))}"
             )
         return float(np.mean(found))
@@ -151,9 +161,6 @@ class Robustness(TableResult):
         """
         gains = self[first].image_accuracies - self[second].image_accuracies
         return float(gains.mean()), *mean_interval(gains, self.confidence)
-
-    def __str__(self) -> str:
-        return "\n\n".join([self._table().plain(), "\n".join(self._sentences())])
 
     def to_frame(self) -> DataFrame:
         """Return a DataFrame with one row per model, corruption and severity. Needs pandas.
@@ -175,7 +182,7 @@ class Robustness(TableResult):
         columns: dict[str, Any] = {name: [getattr(result, name) for result in self.results] for name in names}
         columns["low"], columns["high"] = zip(*(result.interval for result in self.results), strict=True)
         columns["mean_low"], columns["mean_high"] = zip(*(result.mean_interval for result in self.results), strict=True)
-        return frame(columns, index=[result.name for result in self.results])
+        return frame(columns, index=self._names())
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the mean accuracy over all corruptions against the severity, with intervals. Needs matplotlib."""
@@ -189,7 +196,8 @@ class Robustness(TableResult):
             curves[result.name] = Curve(places, (result.accuracy, *result.severity_accuracies), low, high)
         draw_curves(ax, curves)
         ax.set_xticks(places, ["none", *map(str, self.severities)])
-        ax.set_xlabel(f"severity; mean over {_counted(len(self.corruptions), 'corruption')}", color=INK)
+        kinds = "1 corruption" if len(self.corruptions) == 1 else f"{len(self.corruptions)} corruptions"
+        ax.set_xlabel(f"severity; mean over {kinds}", color=INK)
         ax.set_ylabel(f"accuracy in %, with {100 * self.confidence:g} % interval", color=INK)
         return ax
 
@@ -210,14 +218,14 @@ class Robustness(TableResult):
         settle_shares(ax, "x")
         ax.grid(axis="y", color="#f0f2f4", linewidth=0.8)
         ax.set_xlabel(f"accuracy in %, mean over {self._severities()}; dashed: without corruption", color=INK)
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize=8, labelcolor=INK)
+        legend_above(ax)
         return ax
 
     def _heading(self) -> str:
         return "Accuracy on corrupted images"
 
     def _table(self) -> Table:
-        names = [result.name for result in self.results]
+        names = self._names()
         rows = [["none", *(percent(result.accuracy) for result in self.results)]]
         rows += [[kind, *(percent(self.accuracy(name, kind)) for name in names)] for kind in self.corruptions]
         rows.append(["mean under corruption", *(percent(result.mean_accuracy) for result in self.results)])
@@ -259,13 +267,111 @@ class Robustness(TableResult):
         return f"{'severity' if one else 'severities'} {', '.join(map(str, self.severities))}"
 
 
-def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Compute the normal interval of a mean of independent values, one per image."""
-    if len(values) < 2:
-        return -1.0, 1.0
-    half = norm.ppf(0.5 + confidence / 2) * values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean() - half), float(values.mean() + half)
+@with_shared_docs
+def robustness(
+    models: Mapping[str, Any],
+    X: Any,
+    y: Any,
+    *,
+    corruptions: Collection[str] | None = None,
+    severities: Collection[int] = (1, 3, 5),
+    random_state: Any = None,
+    confidence: float = 0.95,
+    verbose: int = 0,
+) -> Robustness:
+    """Measure how much accuracy fitted models lose on corrupted images. Nothing is fitted.
+
+    Parameters
+    ----------
+    models : dict of name to fitted model
+        Any objects with ``predict`` that take images.
+    X, y : images and their labels
+        Images that the models were not fitted on, of at least 28 × 28 pixels.
+    corruptions : collection of str, optional
+        Names from :func:`corruption_names`. Default: all 19.
+    severities : collection of int, default=(1, 3, 5)
+        From 1 (weakest) to 5.
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of the corruptions. All models see the same corrupted images.
+    confidence : float, default=0.95
+        Confidence level of the intervals.
+
+    Returns
+    -------
+    Robustness
+
+    Raises
+    ------
+    InputError
+        If a model is not fitted, if labels do not match the images, or if a corruption or a severity does not exist.
+    ImageError
+        If an image cannot be read or is smaller than 28 × 28 pixels.
+
+    See Also
+    --------
+    corrupt : The definition of each corruption.
+
+    Notes
+    -----
+    Images are corrupted in batches of 256, which are held in memory. Each image is corrupted once for all models.
+
+    Examples
+    --------
+    >>> from featrec.datasets import load_dataset
+    >>> from featrec.evaluation import robustness
+    >>> from featrec.recipes import hog_svm
+    >>> train, test = load_dataset("shapes", n_train=40, n_test=20)
+    >>> model = hog_svm().fit(train, train.labels)
+    >>> result = robustness({"hog": model}, test, test.labels, corruptions=["fog", "rotation"], random_state=0)
+    >>> result.n, len(result.cells)
+    (20, 6)
+    """
+    check_confidence(confidence)
+    kinds, levels = checked_conditions(corruptions, severities)
+    images, y_true = check_fitted_models("robustness", models, X, y)
+    seed = seed_from(random_state)
+    conditions = [(kind, level) for kind in kinds for level in levels]
+    right = {name: np.empty((1 + len(conditions), len(y_true)), bool) for name in models}
+    for row, condition in enumerate([None, *conditions]):
+        changed = images if condition is None else corrupted(images, *condition, seed)
+        for rows in batches(len(images)):
+            batch = changed[rows].compute()
+            for name, model in models.items():
+                right[name][row, rows] = predicted_right(name, model, batch, y_true[rows])
+        title = "without corruption" if condition is None else "{} at severity {}".format(*condition)
+        found = ", ".join(f"{name} {percent(right[name][row].mean())} %" for name in models)
+        report_progress(verbose, f"{title} ({row} of {len(conditions)}): {found}")
+    return _result(right, kinds, levels, confidence, seed)
 
 
-def _counted(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+def _result(
+    right: Mapping[str, np.ndarray], kinds: tuple[str, ...], levels: tuple[int, ...], confidence: float, seed: int
+) -> Robustness:
+    results = [_summary(name, rows, len(levels), confidence) for name, rows in right.items()]
+    results.sort(key=lambda result: -result.mean_accuracy)
+    n = next(iter(right.values())).shape[1]
+    cells = []
+    for result in results:
+        counts = right[result.name][1:].sum(axis=1).reshape(len(kinds), len(levels))
+        for kind, row in zip(kinds, counts.tolist(), strict=True):
+            for level, count in zip(levels, row, strict=True):
+                cells.append(CorruptedAccuracy(result.name, kind, level, count / n, wilson_interval(count, n, confidence)))
+    return Robustness(tuple(results), tuple(cells), kinds, levels, n, confidence, seed)
+
+
+def _summary(name: str, right: np.ndarray, n_levels: int, confidence: float) -> ModelRobustness:
+    """Summarise the rows of one model; the first row is for the images without corruption."""
+    clean, n = int(right[0].sum()), right.shape[1]
+    levels = right[1:].reshape(-1, n_levels, n).mean(axis=0)
+    mean = float(right[1:].mean())
+    return ModelRobustness(
+        name=name,
+        accuracy=clean / n,
+        interval=wilson_interval(clean, n, confidence),
+        mean_accuracy=mean,
+        mean_interval=share_interval(right[1:].mean(axis=0), confidence),
+        relative_drop=1 - mean * n / clean if clean else 0.0,
+        severity_accuracies=tuple(levels.mean(axis=1).tolist()),
+        severity_intervals=tuple(share_interval(level, confidence) for level in levels),
+        image_accuracies=right[1:].mean(axis=0),
+    )

@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featrec.evaluation._curves import settle_shares, styles
-from featrec.evaluation._given import as_labels, count_items, take
+from featrec.evaluation._given import labelled_images, take
 from featrec.evaluation._measures import wilson_interval
+from featrec.evaluation._plan import check_fitted, predicted_right
 from featrec.evaluation._report import check_confidence
-from featrec.evaluation._robust import check_fitted, predicted_right, report
-from featrec.evaluation._text import Table, TableResult, frame, percent, percent_range
-from featrec.exceptions import InputError
+from featrec.evaluation._result import (
+    ModelResults,
+    Table,
+    frame,
+    legend_above,
+    percent,
+    percent_range,
+    report_progress,
+    settle_shares,
+    styles,
+)
 from featrec.shared_docs import with_shared_docs
 
 if TYPE_CHECKING:
@@ -51,7 +59,7 @@ class ModelShift:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Shift(TableResult):
+class Shift(ModelResults[ModelShift]):
     """Result of :func:`shift`. Proportions are between 0 and 1.
 
     Attributes
@@ -69,15 +77,6 @@ class Shift(TableResult):
     n_shifted: int
     confidence: float
 
-    def __getitem__(self, name: str) -> ModelShift:
-        for result in self.results:
-            if result.name == name:
-                return result
-        raise KeyError(f"there is no model {name!r}; the models are {', '.join(result.name for result in self.results)}")
-
-    def __str__(self) -> str:
-        return "\n\n".join([self._table().plain(), "\n".join(self._sentences())])
-
     def to_frame(self) -> DataFrame:
         """Return a DataFrame with one row per model. Needs pandas."""
         columns: dict[str, Any] = {}
@@ -88,7 +87,7 @@ class Shift(TableResult):
                 columns[f"{stem}low"], columns[f"{stem}high"] = zip(*values, strict=True)
             else:
                 columns[name] = values
-        return frame(columns, index=[result.name for result in self.results])
+        return frame(columns, index=self._names())
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw each model's accuracy on both test sets, joined by a line, with intervals. Needs matplotlib."""
@@ -104,7 +103,7 @@ class Shift(TableResult):
         ax.set_xlim(-0.3, 1.3)
         ax.set_xticks([0, 1], [f"first, {self.n:,} images", f"second, {self.n_shifted:,} images"])
         ax.set_ylabel(f"accuracy in %, with {100 * self.confidence:g} % interval", color=INK)
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize=8, labelcolor=INK)
+        legend_above(ax)
         settle_shares(ax)
         return ax
 
@@ -185,26 +184,16 @@ def shift(
     True
     """
     check_confidence(confidence)
-    sets = [_checked_set(what, given) for what, given in (("first", first), ("second", second))]
+    sets = [labelled_images(first, "first", "the first test set"), labelled_images(second, "second", "the second test set")]
     for X, y in sets:
         check_fitted("shift", models, take(X, np.arange(1)), y)
     results = []
     for name, model in models.items():
         before, after = (predicted_right(name, model, X, y) for X, y in sets)
         results.append(_result(name, before, after, confidence))
-        report(verbose, f"{name}: {percent(results[-1].accuracy)} %, then {percent(results[-1].shifted_accuracy)} %")
+        report_progress(verbose, f"{name}: {percent(results[-1].accuracy)} %, then {percent(results[-1].shifted_accuracy)} %")
     results.sort(key=lambda result: -result.shifted_accuracy)
     return Shift(tuple(results), len(sets[0][1]), len(sets[1][1]), confidence)
-
-
-def _checked_set(what: str, given: Any) -> tuple[Any, np.ndarray]:
-    if not isinstance(given, (tuple, list)) or len(given) != 2:
-        way_out = f"; use ({what}, {what}.labels)" if hasattr(given, "labels") else ""
-        raise InputError(f"{what} must be a pair (images, labels); got {type(given).__name__}{way_out}")
-    n = count_items(given[0])
-    if n == 0:
-        raise InputError(f"the {what} test set has no images")
-    return given[0], as_labels(given[1], n, what=f"the {what} test set's y")
 
 
 def _result(name: str, right: np.ndarray, shifted: np.ndarray, confidence: float) -> ModelShift:

@@ -1,7 +1,8 @@
-"""The parts of a comparison: a test set, folds, or splits that test images several times."""
+"""The parts of a comparison: a test set, folds, or splits that test images several times; and duplicates across a split."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, check_cv
 
-from featrec.evaluation._given import as_labels, count_items, take
-from featrec.exceptions import InputError
+from featrec.evaluation._given import as_labels, count_items, labelled_images, take
+from featrec.exceptions import FeatrecError, ImageError, InputError
+from featrec.images import check_images
+from featrec.lazy import Images
+from featrec.parallel import map_batches
 
-__all__ = ["Part", "Rows", "check_classes", "rows_of", "split_into_parts"]
+__all__ = ["Part", "Rows", "check_classes", "duplicates_in", "rows_of", "split_into_parts"]
 
 
 @dataclass(frozen=True)
@@ -63,14 +67,9 @@ def split_into_parts(X: Any, y: np.ndarray, test: Any, cv: Any, groups: Any) -> 
         return folds, y, len(folds)
     if groups is not None:
         raise InputError("groups need cv, which keeps a group in one fold; for groups of a test set use test_groups")
-    if not isinstance(test, (tuple, list)) or len(test) != 2:
-        way_out = "; use test=(test, test.labels)" if hasattr(test, "labels") else ""
-        raise InputError(f"test must be a pair (images, labels); got {type(test).__name__}{way_out}")
-    n = count_items(test[0])
-    if n == 0:
-        raise InputError("the test set has no images")
-    y_true = as_labels(test[1], n, what="the test set's y")
-    return [Part(Rows(X, np.arange(len(y))), y, Rows(test[0], np.arange(n)), np.arange(n))], y_true, None
+    images, y_true = labelled_images(test, "test", "the test set")
+    places = np.arange(len(y_true))
+    return [Part(Rows(X, np.arange(len(y))), y, Rows(images, places), places)], y_true, None
 
 
 def _check_folds(cv: Any, y: np.ndarray) -> None:
@@ -134,3 +133,52 @@ def check_classes(parts: list[Part]) -> None:
         if len(np.unique(part.y_train)) < 2:
             where = "y has" if len(parts) == 1 else f"the training set of fold {number} has"
             raise InputError(f"{where} one class, {part.y_train[0].item()!r}; a classifier needs at least two")
+
+
+def duplicates_in(parts: list[Part]) -> np.ndarray | None:
+    """Return the positions of predictions whose image is identical to a training image of its split.
+
+    None if the images cannot be read, for example because only predictions of other programs are compared.
+    """
+    train = _digests(parts[0].train.given)
+    same = parts[0].test.given is parts[0].train.given
+    test = train if same else _digests(parts[0].test.given)
+    if train is None or test is None:
+        return None
+    found = []
+    for part in parts:
+        known = {train[row] for row in part.train.rows} - {None}
+        found += [place for place, row in zip(part.places, part.test.rows, strict=True) if test[row] in known]
+    return np.sort(np.array(found, int))
+
+
+def _digests(X: Any) -> list[bytes | None] | None:
+    """Return a digest of the pixels of each image, None for an image that cannot be read."""
+    if hasattr(X, "to_numpy") and len(getattr(X, "shape", ())) == 2 and X.shape[1] > 1:
+        X = X.to_numpy()
+    if isinstance(X, np.ndarray) and X.dtype.kind in "uifb":
+        return [_digest(image) for image in X]
+    try:
+        images = check_images(X)
+    except FeatrecError:
+        return None
+    found = [one for batch in map_batches(_of_batch, images, n_jobs=-1, shared_memory=True) for one in batch]
+    return found if any(one is not None for one in found) else None
+
+
+def _of_batch(images: Images) -> list[bytes | None]:
+    return [_of_image(images, place) for place in range(len(images))]
+
+
+def _of_image(images: Images, place: int) -> bytes | None:
+    try:
+        return _digest(images[place])
+    except ImageError:
+        return None
+
+
+def _digest(image: np.ndarray) -> bytes:
+    pixels = np.ascontiguousarray(image)
+    digest = hashlib.blake2b(repr((pixels.shape, pixels.dtype.str)).encode(), digest_size=16)
+    digest.update(pixels.view(np.uint8).data if pixels.size else b"")
+    return digest.digest()

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featrec.evaluation._measures import largest_share
-from featrec.evaluation._significance import mcnemar
-from featrec.evaluation._text import Table, TableResult, frame, number, p_value, percent, percent_range
+from featrec.evaluation._measures import largest_share, mcnemar
+from featrec.evaluation._result import Table, TableResult, frame, number, p_value, percent, percent_range
 
 if TYPE_CHECKING:
     from pandas import DataFrame

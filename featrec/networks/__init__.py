@@ -8,8 +8,7 @@ from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
     from featrec.networks._architectures import LeNet5, SmallResNet
-    from featrec.networks._cnn_features import CNNFeatures
-    from featrec.networks._cnn_maps import CNNMaps
+    from featrec.networks._cnn_features import CNNFeatures, CNNMaps
     from featrec.networks._fine_tuned import FineTuned
     from featrec.networks._layers import Layer, list_layers
     from featrec.networks._network_docs import NETWORK_DOCS as NETWORK_DOCS
@@ -22,8 +21,7 @@ __getattr__, __dir__ = on_demand(
     __name__,
     {
         "._architectures": ["LeNet5", "SmallResNet"],
-        "._cnn_features": ["CNNFeatures"],
-        "._cnn_maps": ["CNNMaps"],
+        "._cnn_features": ["CNNFeatures", "CNNMaps"],
         "._fine_tuned": ["FineTuned"],
         "._layers": ["Layer", "list_layers"],
         "._network_docs": ["NETWORK_DOCS"],

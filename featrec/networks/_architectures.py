@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from featrec.base import positive_integer, real_number
-from featrec.networks._own_modules import LEAST_SIZES, lenet5, small_resnet
+from featrec.networks._network_docs import with_training_docs
 from featrec.networks._pixels_network import PixelsNetwork
-from featrec.shared_docs import with_shared_docs
+from featrec.networks._torch_module import LEAST_SIZES, lenet5, small_resnet
 
 __all__ = ["LeNet5", "SmallResNet"]
 
 RATE = {"learning_rate": [real_number(0.0, closed="neither")]}
 
 
-@with_shared_docs
+@with_training_docs
 class LeNet5(PixelsNetwork):
     """LeNet-5, published in 1998: a network for digits and other small gray images, trained from random weights.
 
@@ -26,21 +26,8 @@ class LeNet5(PixelsNetwork):
     ----------
     epochs : int or None, default=None
         Number of passes over the training set. None: 12, or as many as are needed for 1,000 steps if the training set is small.
-    batch_size : int, default=128
-        Number of images per step. If the training set is small, the batch size is reduced to an eighth of the number of images,
-        but at least 16, and the learning rate is reduced in proportion.
-    learning_rate : float, default=0.05
-        Maximum learning rate. The rate rises during the first quarter of the steps, then falls to zero.
-    weight_decay : float, default=5e-4
     flip : bool, default=False
         If True, mirror a random half of the images in each epoch. Not suitable for digits.
-    shift : int, default=2
-        Maximum random shift of training images in pixels; borders are reflected.
-    validation_fraction : float, default=0.0
-        Share of the images that are held out from training, to compute ``valid_loss`` and ``valid_accuracy`` in ``history_``.
-    patience : int or None, default=None
-        Stop after this number of epochs without a lower validation loss, and use the weights of the best epoch. Needs
-        `validation_fraction`.
     device : str, default="cpu"
         Device of torch, such as "cuda". "auto" is the GPU if torch can use one, else the CPU.
 
@@ -128,7 +115,7 @@ class LeNet5(PixelsNetwork):
         return LEAST_SIZES["lenet5"]
 
 
-@with_shared_docs
+@with_training_docs
 class SmallResNet(PixelsNetwork):
     """A residual network of nine layers for small images, trained from random weights.
 
@@ -143,29 +130,12 @@ class SmallResNet(PixelsNetwork):
         nearly four times as long.
     epochs : int or None, default=None
         Number of passes over the training set. None: 15, or as many as are needed for 1,000 steps if the training set is small.
-    batch_size : int, default=256
-        Number of images per step. If the training set is small, the batch size is reduced to an eighth of the number of images,
-        but at least 16, and the learning rate is reduced in proportion.
-    learning_rate : float, default=0.2
-        Maximum learning rate. The rate rises during the first quarter of the steps, then falls to zero.
-    weight_decay : float, default=5e-4
-    label_smoothing : float, default=0.1
-        Share of each training target that is distributed evenly over all classes.
-    flip : bool, default=True
-        If True, mirror a random half of the images in each epoch.
-    shift : int, default=4
-        Maximum random shift of training images in pixels; borders are reflected.
     cutout : int, default=8
         In each training image, a square at a random position is replaced by the mean; this is its side in pixels. The side is
         limited to half of the image's height and width.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Data type of products; sums and weights are float32. "auto" uses bfloat16 on processors with AMX, which multiply
         bfloat16 matrices in hardware, and float32 on others.
-    validation_fraction : float, default=0.0
-        Share of the images that are held out from training, to compute ``valid_loss`` and ``valid_accuracy`` in ``history_``.
-    patience : int or None, default=None
-        Stop after this number of epochs without a lower validation loss, and use the weights of the best epoch. Needs
-        `validation_fraction`.
     device : str, default="cpu"
         Device of torch, such as "cuda". "auto" is the GPU if torch can use one, else the CPU.
 

@@ -16,20 +16,31 @@ from featrec.base import StrOptions, positive_integer, real_number
 from featrec.exceptions import InputError
 from featrec.images import check_images
 from featrec.model_files import SizeLimit, Stored
-from featrec.networks._fine_tuning import features_of, find_head, held, parts_before, train_head, with_new_head
-from featrec.networks._module_source import short_name
+from featrec.networks._fine_tuning import (
+    AtInputSize,
+    check_pretrained,
+    declared_input,
+    features_of,
+    find_head,
+    held,
+    parts_before,
+    pretrained,
+    train_head,
+    untrained,
+    with_new_head,
+)
+from featrec.networks._learner import TrainingSet
 from featrec.networks._network_classifier import NetworkClassifier, Unlabelled
+from featrec.networks._network_docs import with_training_docs
 from featrec.networks._network_input import CONVENTIONS, image_array
-from featrec.networks._pretrained_module import AtInputSize, check_pretrained, declared_input, pretrained, untrained
 from featrec.networks._stored_network import MOST_INPUT
+from featrec.networks._torch_module import short_name
 from featrec.networks._training import ImageBatches, computed_in, resolved_device
-from featrec.networks._training_set import TrainingSet
-from featrec.shared_docs import with_shared_docs
 
 __all__ = ["FineTuned"]
 
 
-@with_shared_docs
+@with_training_docs
 class FineTuned(NetworkClassifier):
     """A network with trained weights, adapted to the classes of the training set.
 
@@ -75,20 +86,10 @@ class FineTuned(NetworkClassifier):
         Maximum learning rate of the head. The rate rises during the first quarter of the steps, then falls to zero.
     block_rate : float, default=0.1
         Learning rate of the blocks, as a share of the learning rate of the head.
-    weight_decay : float, default=5e-4
-    label_smoothing : float, default=0.0
-        Share of each training target that is distributed evenly over all classes.
     flip : bool, default=True
         If True, mirror a random half of the images in each epoch; the head is trained on all images and their mirror images.
     shift : int, default=0
         Maximum random shift of training images in pixels of the input; borders are reflected. Not used for the head.
-    precision : {"float32", "auto", "bfloat16"}, default="float32"
-        Data type of products; "auto" uses bfloat16 on processors with AMX.
-    validation_fraction : float, default=0.0
-        Share of the images that are held out from training, to compute ``valid_loss`` and ``valid_accuracy`` in ``history_``.
-    patience : int or None, default=None
-        Stop after this number of epochs without a lower validation loss, and use the weights of the best epoch. Needs
-        `validation_fraction`.
     device : str, default="auto"
         Device of torch, such as "cpu" or "cuda". "auto" is the GPU if torch can use one, else the CPU.
 

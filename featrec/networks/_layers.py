@@ -1,10 +1,10 @@
-"""list_layers: the layers of a network, with their shapes, parameters and multiply-adds."""
+"""The layers of a network, with their shapes, parameters and multiply-adds, and the size and cost of a whole module."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,12 @@ import numpy as np
 
 from featrec.base import check_sizes
 from featrec.exceptions import InputError
-from featrec.networks._module_facts import multiply_adds
 from featrec.networks._network_source import NetworkSource
 from featrec.networks._onnx_graph import Node, OnnxGraph, read_graph
 from featrec.networks._onnx_network import layer_shapes, runtime_of
 from featrec.networks._torch_network import Pretrained
 
-__all__ = ["Layer", "cost_up_to", "list_layers"]
+__all__ = ["Layer", "cost_up_to", "list_layers", "module_facts"]
 
 
 @dataclass(frozen=True)
@@ -137,25 +136,78 @@ def _module_layers(module: Any, shape: tuple[int, ...]) -> tuple[Layer, ...]:
     """Run a module once with a hook on each submodule."""
     import torch
 
-    counted = torch.nn.modules.conv._ConvNd, torch.nn.Linear
     found: dict[str, Layer] = {}
     names = {each: name for name, each in module.named_modules() if name}
 
     def note(each: Any, inputs: Any, out: Any) -> None:
         sides = tuple(out.shape[1:]) if isinstance(out, torch.Tensor) else None
         own = sum(parameter.numel() for parameter in each.parameters(recurse=False))
-        work = multiply_adds(each, inputs[0], out) if isinstance(each, counted) else 0
+        work = multiply_adds(each, inputs[0], out) if isinstance(each, _counted()) else 0
         found[names[each]] = Layer(names[each], type(each).__name__, sides, own, work)
 
-    hooks = [each.register_forward_hook(note) for each in names]
-    training = module.training
     try:
-        with torch.inference_mode():
-            module.eval()(torch.zeros(shape))
+        _run_once(module, shape, names, note)
     except RuntimeError as error:
         raise InputError(f"{type(module).__name__} cannot be run on an image of shape {shape[1:]}: {error}") from error
+    return tuple(found.values())
+
+
+def module_facts(module: Any, shape: tuple[int, int, int], n_classes: int, name: str, stage: str) -> tuple[int, int]:
+    """Return the number of weights and of multiply-adds for one image, and check that there is one output per class.
+
+    Convolutions and linear layers are counted; other layers, and the products of attention, are not.
+    """
+    counts: list[int] = []
+    counted = [layer for layer in module.modules() if isinstance(layer, _counted())]
+    try:
+        output = _run_once(
+            module,
+            (1, shape[2], *shape[:2]),
+            counted,
+            lambda layer, inputs, out: counts.append(multiply_adds(layer, inputs[0], out)),
+        )
+    except Exception as error:
+        raise InputError(
+            f"{stage}: {name} cannot process images of {shape[0]} × {shape[1]} pixels with {shape[2]} channel(s): "
+            f"{str(error)[:300]}. They may be too small: put Resize((height, width)) before it"
+        ) from error
+    found = tuple(output.shape) if hasattr(output, "detach") else type(output).__name__
+    if found != (1, n_classes):
+        raise InputError(
+            f"{stage}: {name} must return one score for each of the {n_classes} classes; for one image it returns {found}"
+        )
+    return sum(parameter.numel() for parameter in module.parameters()), sum(counts)
+
+
+def _counted() -> tuple[type, ...]:
+    """Return the classes of layers whose multiply-adds are counted."""
+    import torch
+
+    return torch.nn.modules.conv._ConvNd, torch.nn.Linear
+
+
+def _run_once(module: Any, shape: tuple[int, ...], layers: Iterable[Any], note: Callable[[Any, Any, Any], None]) -> Any:
+    """Run a module on zeros as in prediction, with a hook on some layers; return its output."""
+    import torch
+
+    hooks = [layer.register_forward_hook(note) for layer in layers]
+    training = {layer: layer.training for layer in module.modules()}
+    try:
+        with torch.inference_mode():
+            return module.eval()(torch.zeros(shape))
     finally:
-        module.train(training)
         for hook in hooks:
             hook.remove()
-    return tuple(found.values())
+        for layer, mode in training.items():
+            layer.training = mode
+
+
+def multiply_adds(layer: Any, values: Any, output: Any) -> int:
+    """Count one multiply-add per filter weight for each output value of a convolution (input value if it is transposed)."""
+    import torch
+
+    if isinstance(layer, torch.nn.Linear):
+        return output.numel() * layer.in_features
+    transposed = getattr(layer, "transposed", False)
+    maps = layer.out_channels if transposed else layer.in_channels
+    return (values if transposed else output).numel() * maps // layer.groups * math.prod(layer.kernel_size)

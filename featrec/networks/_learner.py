@@ -1,16 +1,44 @@
-"""The learner of skorch: loss, learning rate, progress and early stopping. torch is imported only inside functions."""
+"""The training set, and the learner of skorch: loss, learning rate, progress and early stopping."""
 
 from __future__ import annotations
 
 import copy
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.utils import column_or_1d
 
+from featrec.exceptions import InputError
 from featrec.networks._training import computed_in
 
-__all__ = ["best_epoch", "learner", "mean_loss", "one_cycle"]
+__all__ = ["TrainingSet", "best_epoch", "image_weights", "learner", "mean_loss", "one_cycle"]
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Images, class numbers and weights; the positions that are trained on and those held out; and the seed."""
+
+    images: np.ndarray
+    numbers: np.ndarray
+    weights: np.ndarray | None
+    rows: np.ndarray
+    held_out: np.ndarray | None
+    seed: int
+
+
+def image_weights(sample_weight: Any, n_images: int, stage: str) -> np.ndarray | None:
+    """Check the weights of the images."""
+    if sample_weight is None:
+        return None
+    weights = column_or_1d(sample_weight).astype(np.float32)
+    if len(weights) != n_images or not np.isfinite(weights).all() or weights.min() < 0 or not weights.any():
+        raise InputError(
+            f"{stage}: sample_weight must contain one finite number for each of the {n_images} images, none of them negative "
+            f"and not all zero; got {len(weights)} from {weights.min(initial=np.inf)} to {weights.max(initial=-np.inf)}"
+        )
+    return weights / weights.mean()
 
 
 def one_cycle(step: int, n_steps: int) -> float:

@@ -24,11 +24,10 @@ from featrec.base import (
     real_number,
 )
 from featrec.exceptions import InputError
-from featrec.networks._exported_network import scores_of
-from featrec.networks._learner import best_epoch, learner
-from featrec.networks._module_facts import module_facts
-from featrec.networks._module_source import NamesModules, short_name
-from featrec.networks._stored_network import StoredNetwork
+from featrec.networks._layers import module_facts
+from featrec.networks._learner import TrainingSet, best_epoch, image_weights, learner
+from featrec.networks._stored_network import StoredNetwork, scores_of
+from featrec.networks._torch_module import NamesModules, short_name
 from featrec.networks._training import (
     Augmentation,
     ImageBatches,
@@ -41,7 +40,6 @@ from featrec.networks._training import (
     resolved_device,
     torch_threads,
 )
-from featrec.networks._training_set import TrainingSet, image_weights
 from featrec.parallel import worker_count
 
 __all__ = ["BATCH", "NetworkClassifier", "Unlabelled"]
@@ -192,8 +190,7 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
         stage = type(self).__name__
         module = self._make_module()
         name = stage if self._own else short_name(self._source())
-        facts = module_facts(module, self.shape_, len(self.classes_), name, stage)
-        self.n_parameters_, self.n_multiply_adds_ = facts
+        self.n_parameters_, self.n_multiply_adds_ = module_facts(module, self.shape_, len(self.classes_), name, stage)
         return module
 
     def _by_torch(self, groups: Iterable[np.ndarray]) -> list[np.ndarray]:

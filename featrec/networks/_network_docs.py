@@ -1,4 +1,4 @@
-"""Descriptions of the parameters that CNNFeatures, CNNMaps and their recipes share."""
+"""Descriptions of the parameters that networks share: CNNFeatures, CNNMaps and their recipes; and networks that are trained."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import partial
 
 from featrec.shared_docs import SHARED, with_shared_docs
 
-__all__ = ["NETWORK_DOCS", "with_network_docs"]
+__all__ = ["NETWORK_DOCS", "with_network_docs", "with_training_docs"]
 
 NETWORK_DOCS = {
     "model": """\
@@ -72,4 +72,34 @@ embed : bool, default=True
 batch_size : int, default=1
     Number of images per forward pass.""",
 }
+TRAINING_DOCS = {
+    "batch_size": """\
+batch_size : int, default=128
+    Number of images per step. If the training set is small, the batch size is reduced to an eighth of the number of images,
+    but at least 16, and the learning rate is reduced in proportion.""",
+    "learning_rate": """\
+learning_rate : float, default=0.05
+    Maximum learning rate. The rate rises during the first quarter of the steps, then falls to zero.""",
+    "weight_decay": "weight_decay : float, default=5e-4",
+    "label_smoothing": """\
+label_smoothing : float, default=0.0
+    Share of each training target that is distributed evenly over all classes.""",
+    "flip": """\
+flip : bool, default=False
+    If True, mirror a random half of the images in each epoch.""",
+    "shift": """\
+shift : int, default=0
+    Maximum random shift of training images in pixels; borders are reflected.""",
+    "precision": """\
+precision : {"float32", "auto", "bfloat16"}, default="float32"
+    Data type of products; "auto" uses bfloat16 on processors with AMX.""",
+    "validation_fraction": """\
+validation_fraction : float, default=0.0
+    Share of the images that are held out from training, to compute ``valid_loss`` and ``valid_accuracy`` in ``history_``.""",
+    "patience": """\
+patience : int or None, default=None
+    Stop after this number of epochs without a lower validation loss, and use the weights of the best epoch. Needs
+    `validation_fraction`.""",
+}
 with_network_docs = partial(with_shared_docs, shared=SHARED | NETWORK_DOCS)
+with_training_docs = partial(with_shared_docs, shared=SHARED | TRAINING_DOCS)

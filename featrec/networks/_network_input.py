@@ -8,7 +8,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from featrec.base import check_one_label_each, check_sizes
 from featrec.exceptions import InputError
@@ -106,6 +105,8 @@ class NetworkInput:
 
     def _resampled(self, image: np.ndarray) -> np.ndarray:
         """Resize with Pillow, then crop, as the transforms of timm and torchvision do; return values from 0 to 1."""
+        from PIL import Image
+
         kind = Image.Resampling.BICUBIC if self.interpolation == "bicubic" else Image.Resampling.BILINEAR
         image = image if image.dtype == np.uint8 else as_float(image).astype(np.float32)
         white = 255 if image.dtype == np.uint8 else 1

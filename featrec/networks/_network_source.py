@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from featrec.exceptions import InputError, MissingExtraError
-from featrec.networks._exported_network import quiet
 from featrec.networks._onnx_graph import OnnxGraph, read_graph
+from featrec.networks._stored_network import quiet
 from featrec.networks._torch_network import (
     Pretrained,
     is_exported,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -15,7 +16,16 @@ import numpy as np
 from featrec.exceptions import InputError, MissingExtraError
 from featrec.networks._onnx_graph import with_outputs, without_fused_gates
 
-__all__ = ["RUNTIMES", "check_runtimes_agree", "is_installed", "layer_shapes", "run_onnx", "runtime_of"]
+__all__ = [
+    "RUNTIMES",
+    "RecentNetworks",
+    "RecentOfThread",
+    "check_runtimes_agree",
+    "is_installed",
+    "layer_shapes",
+    "run_onnx",
+    "runtime_of",
+]
 
 RUNTIMES = ("onnxruntime", "opencv")
 # Maximum number of networks that are kept in memory: per process for onnxruntime, per thread for OpenCV.
@@ -87,27 +97,30 @@ def layer_shapes(
     return shapes
 
 
-class _Sessions:
-    """The onnxruntime sessions that were used last. Several threads may use one session."""
+class RecentNetworks:
+    """The networks that were used last. Several threads may use them."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.kept: OrderedDict[tuple, Any] = OrderedDict()
 
-    def get(self, key: tuple, data: np.ndarray) -> Any:
+    def get(self, key: tuple, make: Callable[[], Any]) -> Any:
+        """Return the network with this key; make it if it is not kept."""
         with self.lock:
             if key not in self.kept:
-                self.kept[key] = _session(data, *key[1:])
+                self.kept[key] = make()
             self.kept.move_to_end(key)
             while len(self.kept) > MOST_KEPT:
                 self.kept.popitem(last=False)
             return self.kept[key]
 
-    def __reduce__(self) -> tuple:
-        return _Sessions, ()
+
+class RecentOfThread(RecentNetworks, threading.local):
+    """The networks that this thread used last. A cv2.dnn.Net can be neither pickled nor shared between threads."""
 
 
-_SESSIONS = _Sessions()
+_SESSIONS = RecentNetworks()
+_LOADED = RecentOfThread()
 
 
 def _session(data: np.ndarray, layers: tuple[str, ...], n_threads: int, device: str) -> Any:
@@ -133,7 +146,7 @@ def _run_onnxruntime(data: np.ndarray, digest: str, layer: str, values: np.ndarr
     key = digest, (layer,), n_threads, device
     errors = _onnxruntime_errors()
     try:
-        session = _SESSIONS.get(key, data)
+        session = _SESSIONS.get(key, lambda: _session(data, *key[1:]))
         return np.asarray(session.run([layer], {session.get_inputs()[0].name: values})[0])
     except errors as error:
         import onnxruntime
@@ -152,29 +165,14 @@ def _onnxruntime_errors() -> tuple[type[Exception], ...]:
     return (*found, RuntimeError, MemoryError)
 
 
-class _Loaded(threading.local):
-    """The networks that this thread used last. A cv2.dnn.Net can be neither pickled nor shared between threads."""
-
-    def __init__(self) -> None:
-        self.networks: OrderedDict[tuple[str, str], cv2.dnn.Net] = OrderedDict()
-
-    def get(self, digest: str, layer: str, data: np.ndarray) -> cv2.dnn.Net:
-        key = digest, layer
-        if key not in self.networks:
-            guarded = with_outputs(without_fused_gates(data), (layer,))
-            self.networks[key] = cv2.dnn.readNetFromONNX(np.frombuffer(guarded, np.uint8))
-        self.networks.move_to_end(key)
-        while len(self.networks) > MOST_KEPT:
-            self.networks.popitem(last=False)
-        return self.networks[key]
-
-
-_LOADED = _Loaded()
+def _opencv_network(data: np.ndarray, layer: str) -> cv2.dnn.Net:
+    guarded = with_outputs(without_fused_gates(data), (layer,))
+    return cv2.dnn.readNetFromONNX(np.frombuffer(guarded, np.uint8))
 
 
 def _run_opencv(data: np.ndarray, digest: str, layer: str, values: np.ndarray) -> np.ndarray:
     try:
-        network = _LOADED.get(digest, layer, data)
+        network = _LOADED.get((digest, layer), lambda: _opencv_network(data, layer))
         network.setInput(values)
         out = network.forward(layer)
     except cv2.error as error:

@@ -9,11 +9,11 @@ import numpy as np
 
 from featrec.base import StrOptions, positive_integer, real_number
 from featrec.exceptions import InputError
-from featrec.networks._module_source import least_size, made_from
+from featrec.networks._learner import TrainingSet
 from featrec.networks._network_classifier import BATCH, NetworkClassifier
+from featrec.networks._network_docs import with_training_docs
 from featrec.networks._network_input import image_array, unit_values
-from featrec.networks._training_set import TrainingSet
-from featrec.shared_docs import with_shared_docs
+from featrec.networks._torch_module import least_size, made_from
 
 __all__ = ["PixelsNetwork"]
 
@@ -24,7 +24,7 @@ LEAST_BATCH = 16
 BATCHES = 8
 
 
-@with_shared_docs
+@with_training_docs
 class PixelsNetwork(NetworkClassifier):
     """Any torch module as a classifier of images of equal size, trained from random weights.
 
@@ -47,31 +47,14 @@ class PixelsNetwork(NetworkClassifier):
         - A torch.nn.Module. `fit` trains a copy, starting from the weights that the module has.
     epochs : int or None, default=None
         Number of passes over the training set. None: 15, or as many as are needed for 1,000 steps if the training set is small.
-    batch_size : int, default=128
-        Number of images per step. If the training set is small, the batch size is reduced to an eighth of the number of images,
-        but at least 16, and the learning rate is reduced in proportion.
     optimizer : {"sgd", "adamw"}, default="sgd"
         SGD with Nesterov momentum, for convolutional networks with batch normalisation; or AdamW, for transformers and networks
         without batch normalisation.
     learning_rate : float or None, default=None
         Maximum learning rate. The rate rises during the first quarter of the steps, then falls to zero. None: 0.05 for SGD and
         0.001 for AdamW.
-    weight_decay : float, default=5e-4
-    label_smoothing : float, default=0.0
-        Share of each training target that is distributed evenly over all classes.
-    flip : bool, default=False
-        If True, mirror a random half of the images in each epoch.
-    shift : int, default=0
-        Maximum random shift of training images in pixels; borders are reflected.
     cutout : int, default=0
         In each training image, a square at a random position is replaced by the mean; this is its side in pixels.
-    precision : {"float32", "auto", "bfloat16"}, default="float32"
-        Data type of products; "auto" uses bfloat16 on processors with AMX.
-    validation_fraction : float, default=0.0
-        Share of the images that are held out from training, to compute ``valid_loss`` and ``valid_accuracy`` in ``history_``.
-    patience : int or None, default=None
-        Stop after this number of epochs without a lower validation loss, and use the weights of the best epoch. Needs
-        `validation_fraction`.
     device : str, default="auto"
         Device of torch, such as "cpu" or "cuda". "auto" is the GPU if torch can use one, else the CPU.
 

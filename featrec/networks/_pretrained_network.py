@@ -16,18 +16,17 @@ from featrec.base import StrOptions, positive_integer
 from featrec.exceptions import ImageError, InputError, NetworkWarning
 from featrec.model_files import SizeLimit, Stored, check_stored_array
 from featrec.networks._layers import cost_up_to
-from featrec.networks._module_source import NamesModules
 from featrec.networks._network_input import CONVENTIONS, NetworkInput
 from featrec.networks._network_source import NetworkSource, is_file, is_name, network_name
 from featrec.networks._onnx_graph import read_graph
 from featrec.networks._onnx_network import RUNTIMES, check_runtimes_agree, is_installed, run_onnx, runtime_of
-from featrec.networks._torch_network import KEPT, Pretrained, TorchNetwork, torch_device
-from featrec.networks._weight_files import nearest_names
+from featrec.networks._stored_network import MOST_INPUT
+from featrec.networks._torch_module import NamesModules, nearest_names
+from featrec.networks._torch_network import KEPT, Pretrained, TorchNetwork
+from featrec.networks._training import resolved_device
 
 __all__ = ["MOST_SCALES", "PretrainedNetwork"]
 
-# Maximum number of input values that a model file may declare.
-MOST_INPUT = 2**27
 MOST_SCALES, MOST_SCALE = 16, 20
 # Maximum difference between a module and its ONNX export, relative to the largest value of the layer.
 TOLERANCE = 1e-3
@@ -150,7 +149,7 @@ class PretrainedNetwork(NamesModules):
 
     def _use_module(self, source: NetworkSource) -> None:
         """Choose between the module itself and an ONNX export, which must return the same values."""
-        device = torch_device(self.device)
+        device = resolved_device(self.device)
         live = self.precision != "float32" or device != "cpu" or not self.embed or not is_installed("onnxruntime")
         self.runtime_ = "torch" if self.runtime == "torch" or (self.runtime == "auto" and live) else runtime_of(self.runtime)
         network = self._torch_network(lambda: source)
@@ -191,7 +190,7 @@ class PretrainedNetwork(NamesModules):
     def _torch_network(self, find: Callable[[], NetworkSource]) -> TorchNetwork:
         """Return the torch network; if it is not in memory, make it from the source, whose weights must be unchanged."""
         layer = None if self.layer_ == WHOLE else self.layer_
-        device = torch_device(self.device)
+        device = resolved_device(self.device)
 
         def make() -> TorchNetwork:
             source = find()
@@ -201,7 +200,8 @@ class PretrainedNetwork(NamesModules):
                 )
             return TorchNetwork(source.module, layer, device, self.precision, source.name)
 
-        return KEPT.get((self.digest_, layer, device, self.precision), make)
+        network: TorchNetwork = KEPT.get((self.digest_, layer, device, self.precision), make)
+        return network
 
     def _check_values(self, name: str) -> None:
         """Run the network on generated images: an error if it fails, a warning if the result does not depend on the input."""

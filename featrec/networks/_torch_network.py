@@ -8,17 +8,15 @@ from __future__ import annotations
 import copy
 import hashlib
 import sys
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from featrec.exceptions import InputError
-from featrec.networks._exported_network import onnx_bytes, quiet
-from featrec.networks._module_source import check_timm_name, import_timm, timm_name
-from featrec.networks._weight_files import load_weights, nearest_names, read_weights
+from featrec.networks._onnx_network import RecentNetworks
+from featrec.networks._stored_network import onnx_bytes, quiet
+from featrec.networks._torch_module import check_timm_name, import_timm, load_weights, nearest_names, read_weights, timm_name
 
 __all__ = [
     "KEPT",
@@ -30,13 +28,11 @@ __all__ = [
     "module_digest",
     "named_model",
     "timm_preprocessing",
-    "torch_device",
 ]
 
 # Layers of timm models that are not modules: the features before the classifier, and the maps between the stages.
 PRE_LOGITS = "pre_logits"
 MAP = "map:"
-MOST_KEPT = 2
 # Suffixes of the tags of timm weights.
 TRAINED_ON = {"in1k": "ImageNet-1k", "in22k": "ImageNet-22k", "in21k": "ImageNet-21k", "in12k": "ImageNet-12k", "openai": "WIT"}
 PRECISIONS = {"float16": "float16", "bfloat16": "bfloat16"}
@@ -57,15 +53,6 @@ def is_exported(model: Any) -> bool:
 def is_torchvision_weights(model: Any) -> bool:
     """Whether the object is a member of a weights enum of torchvision, such as ``ResNet18_Weights.DEFAULT``."""
     return hasattr(model, "transforms") and hasattr(model, "url") and hasattr(model, "meta")
-
-
-def torch_device(device: str) -> str:
-    """Return the device: "auto" means a GPU if torch can use one, else the CPU."""
-    import torch
-
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class Pretrained(NamedTuple):
@@ -287,21 +274,4 @@ def _wrapped(compute: Callable[[Any], Any], module: Any) -> Any:
     return Features().eval()
 
 
-class _Kept:
-    """The torch networks that were used last."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.networks: OrderedDict[tuple, TorchNetwork] = OrderedDict()
-
-    def get(self, key: tuple, make: Callable[[], TorchNetwork]) -> TorchNetwork:
-        with self.lock:
-            if key not in self.networks:
-                self.networks[key] = make()
-            self.networks.move_to_end(key)
-            while len(self.networks) > MOST_KEPT:
-                self.networks.popitem(last=False)
-            return self.networks[key]
-
-
-KEPT = _Kept()
+KEPT = RecentNetworks()

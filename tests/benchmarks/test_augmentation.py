@@ -14,7 +14,7 @@ def test_both_steps_run(capsys):
 
 @pytest.mark.slow
 def test_copies_help_with_few_images():
-    """With three seeds that were not used to choose the settings, each seed gains, and the total gain is significant."""
+    """With five seeds that were not used to choose the settings, each seed gains, and the total gain is significant."""
     found = augmentation.judge("hog_svm", 10, copies=9)
     assert min(found["gains"]) > 0
     assert found["interval"][0] > 0

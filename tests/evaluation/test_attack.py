@@ -11,7 +11,7 @@ from sklearn.svm import SVC
 
 from featrec.datasets import load_dataset
 from featrec.descriptors import TinyImage
-from featrec.evaluation import _robust, _square, attack, evaluate
+from featrec.evaluation import _attack, _plan, attack, evaluate
 from featrec.exceptions import InputError
 
 
@@ -105,13 +105,13 @@ def test_the_changed_images_are_wrong(digits, monkeypatch):
     models, X, y = digits
     model, seen = models["logistic"], []
 
-    class Checked(_square._Search):
+    class Checked(_attack._Search):
         def keep(self, image, margin):
             if margin <= 0:
                 seen.append((image, self.original))
             super().keep(image, margin)
 
-    monkeypatch.setattr(_square, "_Search", Checked)
+    monkeypatch.setattr(_attack, "_Search", Checked)
     found = attack({"one": model}, X, y, epsilon=64, n_queries=40, random_state=0)["one"]
     assert len(seen) == (found.queries > 0).sum() > 5
     for image, original in seen:
@@ -127,7 +127,7 @@ def test_scores_for_pairs_of_classes_are_not_used(result):
 
 def test_batches_do_not_matter(digits, result, monkeypatch):
     models, X, y = digits
-    monkeypatch.setattr(_robust, "BATCH", 7)
+    monkeypatch.setattr(_plan, "BATCH", 7)
     again = attack(models, X, y, epsilon=64, n_queries=40, random_state=0)
     np.testing.assert_array_equal(again["logistic"].queries, result["logistic"].queries)
 
@@ -140,7 +140,6 @@ def test_colour_and_float_images():
 
 def test_outputs(result, tmp_path):
     text = str(result)
-    assert repr(result) == text
     assert "60 images; square attack with at most 40 queries per image and changes of at most 64 of 255." in text
     assert "upper bound" in text
     one = result["logistic"]
@@ -155,8 +154,6 @@ def test_outputs(result, tmp_path):
     line = next(line for line in result.plot().get_lines() if line.get_label() == "logistic")
     assert line.get_ydata()[0] == pytest.approx(100 * one.accuracy)
     assert line.get_ydata()[-1] == pytest.approx(100 * one.attacked_accuracy)
-    with pytest.raises(KeyError, match="there is no model 'net'"):
-        result["net"]
 
 
 @pytest.mark.parametrize(

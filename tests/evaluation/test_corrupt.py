@@ -12,9 +12,8 @@ from skimage.util import random_noise
 
 from featrec.datasets import load_dataset
 from featrec.evaluation import corrupt, corruption_names
-from featrec.evaluation._blur import disk
+from featrec.evaluation._common_corruptions import ELASTIC, disk, scaled_quality
 from featrec.evaluation._corrupt import CORRUPTIONS
-from featrec.evaluation._digital import ELASTIC, scaled_quality
 from featrec.exceptions import InputError, UnsupportedImageError
 from featrec.images import check_images
 from tests.naive import corruptions as naive

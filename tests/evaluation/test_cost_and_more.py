@@ -22,7 +22,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from featrec.evaluation import _cost, compare
-from featrec.evaluation._calibration import calibration_of, probabilities_of
+from featrec.evaluation._measures import calibration_of, probabilities_of
 from featrec.exceptions import InputError, MissingExtraError
 from featrec.recipes import make
 

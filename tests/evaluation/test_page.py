@@ -18,8 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from featrec.datasets import load_dataset
 from featrec.evaluation import compare, compare_datasets
 from featrec.evaluation._comparison_page import _seeds
-from featrec.evaluation._page_figures import Point, Scale, scatter
-from featrec.evaluation._page_images import contested, missed_by_all
+from featrec.evaluation._page_figures import Point, Scale, contested, missed_by_all, scatter
 from featrec.recipes import make
 
 X, Y = load_digits(return_X_y=True)

@@ -12,7 +12,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from featrec.datasets import load_dataset
 from featrec.descriptors import TinyImage
-from featrec.evaluation import _robust, corrupt, corruption_names, evaluate, robustness
+from featrec.evaluation import _plan, corrupt, corruption_names, evaluate, robustness
 from featrec.exceptions import InputError, UnsupportedImageError
 from featrec.recipes import hog_svm, tiny_knn
 
@@ -83,7 +83,7 @@ def test_the_difference_is_that_of_paired_images(result, rights):
 
 def test_batches_do_not_matter(shapes, models, result, monkeypatch):
     _, test = shapes
-    monkeypatch.setattr(_robust, "BATCH", 7)
+    monkeypatch.setattr(_plan, "BATCH", 7)
     again = robustness(models, test, test.labels, corruptions=KINDS, severities=LEVELS, random_state=5)
     assert again.to_json() == result.to_json()
 

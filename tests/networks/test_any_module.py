@@ -16,28 +16,21 @@ from sklearn.pipeline import make_pipeline
 
 from featrec.exceptions import InputError, MissingExtraError
 from featrec.networks import LeNet5, PixelsNetwork, SmallResNet
-from featrec.networks._exported_network import check_input
+from featrec.networks._layers import module_facts
 from featrec.networks._learner import mean_loss
-from featrec.networks._module_facts import module_facts
+from featrec.networks._stored_network import check_input
 from featrec.persistence import load, save
 from featrec.preprocessing import Resize
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 from tests.networks import tiny_modules  # noqa: E402
-from tests.networks.tiny_modules import Blocks, noise, plain  # noqa: E402
+from tests.networks.tiny_modules import Blocks, plain  # noqa: E402
+from tests.tiny_network import noise  # noqa: E402
 
 
 def network(module=plain, **options):
     return PixelsNetwork(module, **{"epochs": 6, "batch_size": 12, "random_state": 0, "device": "cpu"} | options)
-
-
-@pytest.fixture(scope="module")
-def timm():
-    found = tiny_modules.timm_or_none()
-    if found is None:
-        pytest.skip("timm is not installed")
-    return found
 
 
 @pytest.mark.parametrize("module", [plain, Blocks, "lenet5"])
@@ -176,9 +169,9 @@ def test_multiply_adds_agree_with_the_counter_of_torch():
     module.append(nn.Flatten()).append(nn.Linear(18, 5))
     with counter:
         module(torch.zeros(1, 4, 13, 18))
-    facts = module_facts(module, (13, 18, 4), 5, "a module", "PixelsNetwork")
-    assert 2 * facts.n_multiply_adds == counter.get_total_flops()
-    assert facts.n_parameters == sum(parameter.numel() for parameter in module.parameters())
+    n_parameters, n_multiply_adds = module_facts(module, (13, 18, 4), 5, "a module", "PixelsNetwork")
+    assert 2 * n_multiply_adds == counter.get_total_flops()
+    assert n_parameters == sum(parameter.numel() for parameter in module.parameters())
 
 
 def test_published_numbers_of_multiply_adds():

@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import pickle
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,8 +21,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 from featrec.networks._fine_tuning import find_head, parts_before  # noqa: E402
 from tests.networks import tiny_modules  # noqa: E402
-from tests.networks.tiny_modules import Blocks, noise  # noqa: E402
+from tests.networks.tiny_modules import Blocks  # noqa: E402
+from tests.tiny_network import noise  # noqa: E402
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "how_to" / "networks_trained_here.py"
 HALF = {"mean": 127.5, "scale": 1 / 127.5, "color_order": "rgb"}
 
 
@@ -38,14 +41,6 @@ def tuned(model=None, **options):
     model = pretrained() if model is None else model
     options = {"preprocessing": HALF, "size": 16, "epochs": 2, "batch_size": 12, "random_state": 0, "device": "cpu"} | options
     return FineTuned(model, **options)
-
-
-@pytest.fixture(scope="module")
-def timm():
-    found = tiny_modules.timm_or_none()
-    if found is None:
-        pytest.skip("timm is not installed")
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -359,3 +354,34 @@ def test_no_images_and_one_class_are_errors():
         tuned().fit([], [])
     with pytest.raises(InputError, match="all labels are 'a'"):
         tuned().fit(noise(4)[0], ["a"] * 4)
+
+
+@pytest.fixture(scope="module")
+def page():
+    spec = importlib.util.spec_from_file_location("networks_trained_here", PAGE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.skipif(importlib.util.find_spec("onnx") is None, reason="onnx is not installed: the extra torch")
+def test_the_how_to_of_a_network_from_scratch(page):
+    (X, y), (unseen, expected) = noise(60, size=20), noise(30, size=24, seed=1)
+    model = page.from_scratch(epochs=12, batch_size=16).fit(X, y)
+    loaded, n_bytes = page.saved_and_loaded(model)
+    assert loaded.score(unseen, expected) > 0.9
+    assert 1000 < n_bytes < 100_000
+
+
+def test_the_how_to_of_the_last_layer_of_a_trained_network(page, timm, tmp_path):
+    X, y = noise(12, size=32, channels=3)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        state = timm.create_model("efficientnet_lite0").state_dict()
+    path = tmp_path / "net.pth"
+    torch.save({f"other.{name}": value for name, value in state.items()}, path)
+    model = page.fine_tuned(path, sha256=sha256(path), size=32).fit(X, y)
+    loaded, _ = page.saved_and_loaded(model)
+    assert (loaded.predict_proba(X) == model.predict_proba(X)).all()
+    assert model.trained_ == ["classifier"]
+    assert page.fine_tuned(path).sha256.startswith("5793")

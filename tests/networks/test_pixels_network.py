@@ -21,6 +21,7 @@ from featrec.networks._network_input import image_array
 from featrec.networks._training import Augmentation, ImageBatches, arrays_of, initialized, torch_threads
 from featrec.persistence import load, save
 from featrec.preprocessing import Grayscale, Resize
+from tests.tiny_network import noise
 
 try:
     import skorch  # noqa: F401
@@ -29,16 +30,6 @@ except ImportError:
     torch = None
 
 needs_torch = pytest.mark.skipif(torch is None, reason="torch and skorch are not installed: the extra torch")
-
-
-def noise(n=60, size=16, channels=None, seed=0):
-    """Return noise that is darker on the left in one class and at the top in the other."""
-    random = np.random.default_rng(seed)
-    X = random.integers(120, 256, (n, size, size, 3)[: 3 + (channels is not None)], dtype=np.uint8)
-    y = np.resize(["left", "top"], n)
-    X[y == "left", :, : size // 2] //= 3
-    X[y == "top", : size // 2] //= 3
-    return X, y
 
 
 def lenet(**options):

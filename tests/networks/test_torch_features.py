@@ -99,7 +99,7 @@ def test_changed_weights_are_refused_after_fit():
     features = pickle.loads(pickle.dumps(features))
     from featrec.networks._torch_network import KEPT
 
-    KEPT.networks.clear()
+    KEPT.kept.clear()
     with pytest.raises(InputError, match="the weights of Residual have changed since fit; fit the extractor again"):
         features.transform(IMAGES)
 
@@ -189,13 +189,6 @@ def test_an_exported_program_is_a_network(module, tmp_path):
 
 
 # timm: no download; the weights are written by the test.
-
-
-@pytest.fixture(scope="module")
-def timm():
-    from tests.networks.tiny_modules import timm_or_none
-
-    return timm_or_none() or pytest.skip("timm is not installed")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import importlib.util
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -25,16 +24,6 @@ def timm_or_none():
             DECLARED[-1].define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         import timm
     return timm
-
-
-def noise(n=60, size=16, channels=None, seed=0):
-    """Return noise that is darker on the left in one class and at the top in the other."""
-    random = np.random.default_rng(seed)
-    X = random.integers(120, 256, (n, size, size, 3)[: 3 + (channels is not None)], dtype=np.uint8)
-    y = np.resize(["left", "top"], n)
-    X[y == "left", :, : size // 2] //= 3
-    X[y == "top", : size // 2] //= 3
-    return X, y
 
 
 def plain(n_channels, size, n_classes):

@@ -1,34 +1,46 @@
-"""Format numbers and tables as text, Markdown and HTML, and results as JSON and DataFrames."""
+"""Base classes of results, and how results are shown: numbers, tables, JSON, DataFrames, and curves of several models."""
 
 from __future__ import annotations
 
 import csv
 import html
 import io
+import itertools
 import json
 import os
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from featrec.exceptions import MissingExtraError
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = [
+    "Curve",
+    "ModelResults",
     "Result",
     "Table",
     "TableResult",
     "as_csv",
     "data_size",
+    "draw_curves",
     "frame",
     "keep",
+    "legend_above",
     "number",
     "p_value",
     "paragraphs",
     "percent",
     "percent_range",
+    "report_progress",
+    "settle_shares",
+    "styles",
 ]
 
 # Characters with a special meaning in LaTeX, and characters that its usual fonts lack.
@@ -43,6 +55,9 @@ LATEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
     "<": r"$<$",
     ">": r"$>$",
 }
+# Indices of the colours in featrec.plotting.PALETTE, in the order in which models use them.
+COLORS = (4, 5, 2, 3, 0, 1, 7, 9, 8, 6)
+MARKERS = "osD^vP"
 
 
 @dataclass(frozen=True)
@@ -101,6 +116,9 @@ class Result:
 class TableResult(Result):
     """Base class of results that consist of a table, `_table()`, and sentences, `_sentences()`."""
 
+    def __str__(self) -> str:
+        return "\n\n".join([self._table().plain(), "\n".join(self._sentences())])
+
     def _table(self) -> Table:
         raise NotImplementedError
 
@@ -126,6 +144,37 @@ class TableResult(Result):
         """Return the table and the sentences as Markdown. If `path` is given, also write them to this file."""
         lines = "\n".join(f"- {line}" for line in self._sentences())
         return keep(f"{self._table().markdown()}\n\n{lines}", path)
+
+
+class Named(Protocol):
+    """An object with a name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+Row = TypeVar("Row", bound=Named)
+
+
+class ModelResults(TableResult, Generic[Row]):
+    """Base class of results with one row per model."""
+
+    results: tuple[Row, ...]
+
+    def __getitem__(self, name: str) -> Row:
+        for result in self.results:
+            if result.name == name:
+                return result
+        raise KeyError(f"there is no model {name!r}; the models are {', '.join(self._names())}")
+
+    def _names(self) -> list[str]:
+        return [result.name for result in self.results]
+
+
+def report_progress(verbose: int, text: str) -> None:
+    """Write a line of progress."""
+    if verbose:
+        sys.stderr.write(text + "\n")
 
 
 def as_csv(rows: Iterable[Sequence[Any]]) -> str:
@@ -194,3 +243,54 @@ def frame(columns: dict[str, Any], *, index: Any = None) -> Any:
     except ImportError as error:
         raise MissingExtraError("to_frame needs pandas, which is not installed: pip install pandas") from error
     return pandas.DataFrame(columns, index=index)
+
+
+class Curve(NamedTuple):
+    """A curve of shares, each with a lower and an upper bound."""
+
+    places: Sequence[float]
+    shares: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+
+
+def styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the colour and the marker of each model, keyed by name. They are the same in all figures of these models."""
+    from featrec.plotting import PALETTE
+
+    looks = zip(itertools.cycle(COLORS), itertools.cycle(MARKERS), strict=False)
+    return {
+        name: {"color": PALETTE[color], "marker": marker} for name, (color, marker) in zip(sorted(names), looks, strict=False)
+    }
+
+
+def draw_curves(ax: Axes, curves: Mapping[str, Curve], *, markers: bool = True) -> None:
+    """Draw each curve in percent as a line with a band, and name it in a legend above the axes."""
+    looks = styles(curves)
+    for name, curve in curves.items():
+        style = looks[name] | ({} if markers else {"marker": ""})
+        shares, low, high = (100 * np.array(values, float) for values in (curve.shares, curve.low, curve.high))
+        ax.fill_between(curve.places, low, high, color=style["color"], alpha=0.15, linewidth=0)
+        ax.plot(curve.places, shares, **style, markersize=5, linewidth=1.8, label=name)
+    legend_above(ax)
+    settle_shares(ax)
+
+
+def legend_above(ax: Axes, n_columns: int = 3) -> None:
+    """Draw the legend above the axes."""
+    from featrec.plotting import INK
+
+    options: dict[str, Any] = {"frameon": False, "fontsize": 8, "labelcolor": INK}
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=n_columns, **options)
+
+
+def settle_shares(ax: Axes, axis: Literal["x", "y"] = "y") -> None:
+    """Limit the axis of shares to the range of percentages, and draw a faint grid."""
+    from featrec.plotting import INK
+
+    low, high = getattr(ax, f"get_{axis}lim")()
+    getattr(ax, f"set_{axis}lim")(max(0, low), min(101, high))
+    ax.grid(axis=axis, color="#e3e6ea", linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0, colors=INK)
