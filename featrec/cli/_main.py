@@ -23,6 +23,7 @@ COMMANDS = {
     "suggest": "_recipes",
     "train": "_train",
     "predict": "_predict",
+    "explain": "_explain",
     "encode": "_encode",
     "compare": "_compare",
     "bench": "_bench",

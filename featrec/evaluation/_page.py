@@ -58,9 +58,21 @@ class Section:
         return f'<section aria-labelledby="{escape(self.key)}">\n{heading}\n{self.body}\n</section>'
 
 
-def page(title: str, byline: str, verdict: Sequence[str], sections: Sequence[Section], foot: str) -> str:
-    """Return the page. It contains its style and script, and its security policy forbids all requests and all other scripts."""
-    style, script = _file("page.css"), _file("page.js")
+def page(
+    title: str,
+    byline: str,
+    verdict: Sequence[str],
+    sections: Sequence[Section],
+    foot: str,
+    *,
+    style: str = "",
+    script: str = "",
+) -> str:
+    """Return the page. It contains its style and script, and its security policy forbids all requests and all other scripts.
+
+    `style` and `script` are added to those of all pages.
+    """
+    style, script = _file("page.css") + style, _file("page.js") + script
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'; base-uri 'none'"
     links = "".join(f'<li><a href="#{escape(part.key)}">{escape(part.title)}</a></li>' for part in sections)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import numpy as np
 
-from featrec.exceptions import InputError, MissingExtraError
+from featrec.exceptions import InputError
 from featrec.explanation._pull import Part, moved
 from featrec.explanation._target import Target
 from featrec.images import Contributions
@@ -16,6 +17,8 @@ from featrec.lazy import Images, LazySequence
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["Explanation", "ImageExplanation"]
 
@@ -156,6 +159,93 @@ class ImageExplanation:
                 words[rows.start : rows.stop] = rows.words()
         return words
 
+    def _sentence(self) -> str:
+        """Return the decision as a sum, in one line."""
+        from featrec.explanation._summary import sentence
+
+        return sentence(self)
+
+    def _sums(self) -> dict[str, float]:
+        """Return the sum of the contributions of each word (or name, or place), the largest first."""
+        from featrec.explanation._summary import grouped
+
+        return {group.label: group.value for group in grouped(self, self.words)}
+
+    def plot(self, ax: Axes | None = None, *, n_outlines: int = 3) -> Axes:
+        """Draw the contributions over a faded gray copy of the image.
+
+        Each contribution is spread evenly over the area of its part. Orange pixels favour the target, blue pixels are against
+        it. The strongest parts are outlined: solid lines favour the target, dashed lines are against it. Parts without a place,
+        such as colour bins, are only in :meth:`plot_words`.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Axes to draw on. Default: the axes of a new figure.
+        n_outlines : int, default=3
+            Number of outlined parts for the target, and number of outlined parts against it.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from featrec.explanation._figures import draw_image
+
+        return draw_image(self, ax, n=n_outlines)
+
+    def plot_patches(self, n: int = 8) -> Figure:
+        """Draw the `n` patches with the largest contributions for the target and the `n` with the largest against it.
+
+        Patches are cut from the image and turned upright, as the model sees them. Patches close to a stronger one are left out,
+        because they show almost the same pixels. Parts much smaller than the image are shown with their surroundings.
+        """
+        from featrec.explanation._figures import draw_patches
+
+        return draw_patches(self, n)
+
+    def plot_words(self, n: int = 12, ax: Axes | None = None) -> Axes:
+        """Draw the sum of the contributions of each visual word as bars; the numbers of parts are in brackets.
+
+        The `n` words with the largest sums are drawn, and the sum of all others. Parts without words are added up by name, or
+        by source.
+        """
+        from featrec.explanation._figures import draw_words
+
+        return draw_words(self, n, ax)
+
+    def to_html(
+        self,
+        file: str | os.PathLike | TextIO | None = None,
+        *,
+        title: str = "Explanation",
+        n_patches: int = 6,
+        n_words: int = 10,
+        words_page: str | None = None,
+    ) -> str | None:
+        """Write one HTML page without outside requests: the image with its contributions, patches and words.
+
+        Parameters
+        ----------
+        file : path or text file, optional
+            If None, the page is returned as text.
+        title : str, default="Explanation"
+        n_patches : int, default=6
+            Number of patches for the target, and number of patches against it.
+        n_words : int, default=10
+            Number of words in the table. Words of the patches are added.
+        words_page : str, optional
+            Address of a page with an anchor ``#word-17`` for word 17; words in the table link to it.
+
+        Returns
+        -------
+        page : str or None
+            The page if `file` is None.
+        """
+        from featrec.explanation._page import image_page, pages
+
+        options: dict[str, Any] = {"n_patches": n_patches, "n_words": n_words, "words_page": words_page}
+        return pages(lambda out: image_page(self, out, title=title, **options), file)
+
     def to_frame(self) -> pandas.DataFrame:
         """Return a DataFrame with one row per part: source, name, word, value, x, y, diameter and angle."""
         import pandas
@@ -163,18 +253,23 @@ class ImageExplanation:
         places = dict(zip(("x", "y", "diameter", "angle"), self.frames.T, strict=True))
         return pandas.DataFrame({"source": self.source, "name": self.names, "word": self.words, "value": self.values, **places})
 
-    def to_shap(self) -> Any:
-        """Return a ``shap.Explanation`` for the plots of the package shap. Its data are visual words, or else places."""
-        try:
-            import shap
-        except ImportError as error:
-            raise MissingExtraError("to_shap needs the package shap; pip install shap") from error
-        words = self.words
-        labels = [
-            name or (f"{source}: word {word}" if word >= 0 else f"{source} at {x:.0f}, {y:.0f}")
-            for name, source, word, (x, y) in zip(self.names, self.source, words, self.frames[:, :2], strict=True)
-        ]
-        return shap.Explanation(self.values, self.base_value, data=np.array(labels, dtype=object), feature_names=labels)
+    def to_shap(self, by: str = "word") -> Any:
+        """Return a ``shap.Explanation`` for the plots of the package shap, which must be installed.
+
+        Parameters
+        ----------
+        by : {"word", "part"}, default="word"
+            "word": one feature per visual word (or name, or place) with the sum of its contributions; its data are the numbers
+            of parts. "part": one feature per part; its data are words, names or places.
+
+        Returns
+        -------
+        shap.Explanation
+            With the shape (n_features,).
+        """
+        from featrec.explanation._shap import shap_of_image
+
+        return shap_of_image(self, by)
 
 
 def _names(found: Contributions) -> np.ndarray:
@@ -218,6 +313,61 @@ class Explanation(LazySequence):
         first, second = (None if one is None else self.classes.index(one) for one in labels)
         found: ImageExplanation = self.compute(image, (first, second), self.classes)
         return found
+
+    def plot(self, n: int = 12) -> Figure:
+        """Draw the contributions of the first `n` images. Each image has its own scale of colours."""
+        from featrec.explanation._figures import draw_sheet
+
+        return draw_sheet(self, n)
+
+    def to_html(
+        self,
+        file: str | os.PathLike | TextIO | None = None,
+        *,
+        title: str = "Explanations",
+        limit: int | None = 50,
+        n_patches: int = 6,
+        n_words: int = 10,
+        words_page: str | None = None,
+    ) -> str | None:
+        """Write one HTML page without outside requests: each image with its contributions, patches and words.
+
+        Images are computed and written one after another, so memory does not grow with their number. If the model has
+        ``predict_proba``, the page has probabilities, too.
+
+        Parameters
+        ----------
+        file : path or text file, optional
+            If None, the page is returned as text.
+        title : str, default="Explanations"
+        limit : int or None, default=50
+            Maximum number of images. If there are more, the first ones are written, and the page says so. None means all; one
+            image takes about 100 kB.
+        n_patches : int, default=6
+            Number of patches for the target, and number of patches against it.
+        n_words : int, default=10
+            Number of words in the table. Words of the patches are added.
+        words_page : str, optional
+            Address of a page with an anchor ``#word-17`` for word 17; words in the table link to it.
+
+        Returns
+        -------
+        page : str or None
+            The page if `file` is None.
+        """
+        from featrec.explanation._page import pages, write_page
+
+        options: dict[str, Any] = {"n_patches": n_patches, "n_words": n_words, "words_page": words_page}
+        return pages(lambda out: write_page(self, out, title=title, limit=limit, **options), file)
+
+    def to_shap(self) -> Any:
+        """Return a ``shap.Explanation`` of all images, such as for ``shap.plots.beeswarm``. Set `target` in :func:`explain`.
+
+        It has one row per image and one column per visual word (or name, or place). Its data are the numbers of parts.
+        """
+        from featrec.explanation._shap import shap_of_images
+
+        return shap_of_images(self)
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a DataFrame with one row per part of each image; the column `image` has the position of the image."""

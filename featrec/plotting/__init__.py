@@ -12,11 +12,35 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from featrec.plotting._canvas import FAINT as FAINT, INK as INK, PALETTE as PALETTE, axes_for as axes_for
+from featrec.plotting._canvas import (
+    FAINT as FAINT,
+    INK as INK,
+    PALETTE as PALETTE,
+    axes_for as axes_for,
+    new_figure as new_figure,
+)
 from featrec.plotting._codes_display import CodesDisplay
 from featrec.plotting._confusion_display import ConfusedPairsDisplay, ConfusionMatrixDisplay
 from featrec.plotting._confusion_matrix import plot_confusion_matrix
 from featrec.plotting._contact_sheet import ContactSheetDisplay
+from featrec.plotting._contribution_map import (
+    cut_patch as cut_patch,
+    faded as faded,
+    layers_of as layers_of,
+    patch_strip as patch_strip,
+    reduced as reduced,
+    scale_of as scale_of,
+    spread as spread,
+    tinted as tinted,
+)
+from featrec.plotting._contributions import (
+    Patch as Patch,
+    Region as Region,
+    plot_contributions as plot_contributions,
+    plot_patch_rows as plot_patch_rows,
+    plot_signed_bars as plot_signed_bars,
+    signed_text as signed_text,
+)
 from featrec.plotting._cost_display import AccuracyCostDisplay
 from featrec.plotting._critical_difference import plot_critical_difference
 from featrec.plotting._filters_display import FiltersDisplay

@@ -146,10 +146,10 @@ def _cut(image: np.ndarray, frame: np.ndarray, extent: float) -> np.ndarray:
     across, down = across * diameter * extent, down * diameter * extent
     columns = x + np.cos(turn) * across - np.sin(turn) * down
     rows = y + np.sin(turn) * across + np.cos(turn) * down
-    return _between_pixels(as_rgb(as_uint8(image)), rows, columns)
+    return between_pixels(as_rgb(as_uint8(image)), rows, columns)
 
 
-def _between_pixels(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def between_pixels(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     rows = np.clip(rows, 0, image.shape[0] - 1)
     columns = np.clip(columns, 0, image.shape[1] - 1)
     top, left = rows.astype(int), columns.astype(int)
