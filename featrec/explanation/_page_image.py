@@ -138,7 +138,7 @@ def _pictures(item: ImageExplanation, name: str, key: str) -> str:
     small = reduced(item.image, SIDE)
     height, width = item.image.shape[:2]
     kind = ' class="tiny"' if max(small.shape[:2]) <= TINY else ""
-    alt = escape(f"The image {name}")
+    alt = escape(f"{name}, without contributions")
     plain = (
         f'<figure><img{kind} src="{_data_url(small)}" alt="{alt}"><figcaption>The image, {width} × {height} pixels'
         "</figcaption></figure>"
