@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from featrec.evaluation._page import (
         Section as Section,
         bullets as bullets,
-        folded as folded,
         heading as heading,
         page as page,
         scrolling as scrolling,
@@ -112,7 +111,7 @@ __getattr__, __dir__ = on_demand(
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
         "._measures": ["Calibration", "mcnemar", "wilson_interval"],
         "._model_result": ["ModelResult", "Pair", "is_network", "learns_from_pixels"],
-        "._page": ["Section", "bullets", "folded", "heading", "page", "scrolling", "sortable"],
+        "._page": ["Section", "bullets", "heading", "page", "scrolling", "sortable"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
         "._result": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
         "._robustness": ["CorruptedAccuracy", "ModelRobustness", "Robustness", "robustness"],

@@ -220,6 +220,7 @@ class ImageExplanation:
         title: str = "Explanation",
         n_patches: int = 6,
         n_words: int = 10,
+        words_page: str | None = None,
     ) -> str | None:
         """Write one HTML page without outside requests: the image with its contributions, patches and words.
 
@@ -232,6 +233,8 @@ class ImageExplanation:
             Number of patches for the target, and number of patches against it.
         n_words : int, default=10
             Number of words in the table. Words of the patches are added.
+        words_page : str, optional
+            Address of a page with an anchor ``#word-17`` for word 17; words in the table link to it.
 
         Returns
         -------
@@ -240,7 +243,8 @@ class ImageExplanation:
         """
         from featrec.explanation._page import image_page, pages
 
-        return pages(lambda out: image_page(self, out, title=title, n_patches=n_patches, n_words=n_words), file)
+        options: dict[str, Any] = {"n_patches": n_patches, "n_words": n_words, "words_page": words_page}
+        return pages(lambda out: image_page(self, out, title=title, **options), file)
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a DataFrame with one row per part: source, name, word, value, x, y, diameter and angle."""
@@ -324,6 +328,7 @@ class Explanation(LazySequence):
         limit: int | None = 50,
         n_patches: int = 6,
         n_words: int = 10,
+        words_page: str | None = None,
     ) -> str | None:
         """Write one HTML page without outside requests: each image with its contributions, patches and words.
 
@@ -342,6 +347,8 @@ class Explanation(LazySequence):
             Number of patches for the target, and number of patches against it.
         n_words : int, default=10
             Number of words in the table. Words of the patches are added.
+        words_page : str, optional
+            Address of a page with an anchor ``#word-17`` for word 17; words in the table link to it.
 
         Returns
         -------
@@ -350,8 +357,8 @@ class Explanation(LazySequence):
         """
         from featrec.explanation._page import pages, write_page
 
-        options: dict[str, Any] = {"title": title, "limit": limit, "n_patches": n_patches, "n_words": n_words}
-        return pages(lambda out: write_page(self, out, **options), file)
+        options: dict[str, Any] = {"n_patches": n_patches, "n_words": n_words, "words_page": words_page}
+        return pages(lambda out: write_page(self, out, title=title, limit=limit, **options), file)
 
     def to_shap(self) -> Any:
         """Return a ``shap.Explanation`` of all images, such as for ``shap.plots.beeswarm``. Set `target` in :func:`explain`.

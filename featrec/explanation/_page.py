@@ -70,6 +70,7 @@ def write_page(
     limit: int | None = 50,
     n_patches: int = 6,
     n_words: int = 10,
+    words_page: str | None = None,
     on_failure: Callable[[ImageError], None] | None = None,
     tell: Callable[[str, ImageExplanation], None] | None = None,
 ) -> int:
@@ -78,7 +79,7 @@ def write_page(
     Errors of unreadable images are raised; or, if `on_failure` is given, it is called with each, and the page names them.
     `tell` is called with the path and the explanation of each image that is finished.
     """
-    sizes = _checked(limit, n_patches, n_words)
+    sizes = _checked(limit, n_patches, n_words)._replace(words_page=words_page)
     n_all = len(explanation)
     if not n_all:
         raise InputError("there are no images to explain, so there is no page")
@@ -92,9 +93,11 @@ def write_page(
         return _write(out, entries, title, _model_told(explanation.compute), about, sizes, failures)
 
 
-def image_page(item: ImageExplanation, file: Any, *, title: str, n_patches: int, n_words: int) -> None:
+def image_page(
+    item: ImageExplanation, file: Any, *, title: str, n_patches: int, n_words: int, words_page: str | None = None
+) -> None:
     """Write the page of one image."""
-    sizes = _checked(None, n_patches, n_words)
+    sizes = _checked(None, n_patches, n_words)._replace(words_page=words_page)
     with opened(file) as out:
         _write(out, iter([Entry("The image", item, {})]), title, "", [], sizes, [], alone=True)
 

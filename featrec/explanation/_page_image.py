@@ -31,10 +31,11 @@ LEVELS = 32
 
 
 class Sizes(NamedTuple):
-    """The numbers of patches on each side, and of words in the table."""
+    """The numbers of patches on each side and of words in the table, and the address of a page of words."""
 
     n_patches: int
     n_words: int
+    words_page: str | None = None
 
 
 class Word(NamedTuple):
@@ -70,7 +71,7 @@ def explained(item: ImageExplanation, name: str, key: str, sizes: Sizes, probabi
         _probabilities(probabilities),
         _pictures(item, name, key),
         _patches(item, names, sides, shown),
-        _words(item, groups, shown, name),
+        _words(item, groups, shown, name, sizes.words_page),
         _neighbors(item),
     ]
     return f'<section class="explained" aria-labelledby="{escape(key)}">\n' + "\n".join(filter(None, parts)) + "\n</section>\n"
@@ -137,7 +138,7 @@ def _pictures(item: ImageExplanation, name: str, key: str) -> str:
     small = reduced(item.image, SIDE)
     height, width = item.image.shape[:2]
     kind = ' class="tiny"' if max(small.shape[:2]) <= TINY else ""
-    alt = escape(f"The image {name}")
+    alt = escape(f"{name}, without contributions")
     plain = (
         f'<figure><img{kind} src="{_data_url(small)}" alt="{alt}"><figcaption>The image, {width} × {height} pixels'
         "</figcaption></figure>"
@@ -208,7 +209,7 @@ def _patches(item: ImageExplanation, names: np.ndarray, sides: Mapping[int, Sequ
             picture = _data_url(cut_patch(item.image, item.outlines[row], PATCH))
             told = f"{signed_text(item.values[row])}"
             label = str(names[row])
-            link = f'<a href="#{escape(shown[label].key)}">{escape(label)}</a>' if label in shown else escape(label)
+            link = _link(label, f"#{shown[label].key}" if label in shown else "")
             alt = f"Patch at {x:.0f}, {y:.0f}"
             items.append(f'<li><img class="tiny" src="{picture}" alt="{alt}"><span>{told}</span>{link}</li>')
         body = f'<ul class="patches {side}">{"".join(items)}</ul>' if items else "<p>no part</p>"
@@ -216,16 +217,19 @@ def _patches(item: ImageExplanation, names: np.ndarray, sides: Mapping[int, Sequ
     return f'<h4>Patches</h4><div class="sides">{"".join(columns)}</div>'
 
 
-def _words(item: ImageExplanation, groups: Sequence[Group], shown: Mapping[str, Word], name: str) -> str:
+def _words(
+    item: ImageExplanation, groups: Sequence[Group], shown: Mapping[str, Word], name: str, words_page: str | None
+) -> str:
     """Return the table of words; without words, of named parts or of places."""
     if not groups:
         return ""
     what = "word" if any(group.word >= 0 for group in groups) else "part"
     pictures = {label: _of_word(item, word.group) for label, word in shown.items()}
     span = max(abs(word.group.value) for word in shown.values()) or 1.0
-    rows = [
-        _row(word.key, label, word.group.value, len(word.group.members), pictures[label], span) for label, word in shown.items()
-    ]
+    rows = []
+    for label, (group, key) in shown.items():
+        told = _link(label, f"{words_page}#word-{group.word}" if words_page and group.word >= 0 else "")
+        rows.append(_row(key, told, group.value, len(group.members), pictures[label], span))
     rest = [group for group in groups if group.label not in shown]
     if rest:
         value, n_parts = sum(group.value for group in rest), sum(len(group.members) for group in rest)
@@ -236,6 +240,10 @@ def _words(item: ImageExplanation, groups: Sequence[Group], shown: Mapping[str, 
     kind = "sortable words" + " single" * (what == "part") + " unplaced" * (not any(pictures.values()))
     table = scrolling(f"<tr>{head}</tr>", "".join(rows), f"Contributions by {what}, {name}", caption, kind)
     return f"<h4>{what.capitalize()}s</h4>{table}"
+
+
+def _link(text: str, address: str) -> str:
+    return f'<a href="{escape(address)}">{escape(text)}</a>' if address else escape(text)
 
 
 def _of_word(item: ImageExplanation, group: Group) -> str:
@@ -262,7 +270,7 @@ def _row(key: str, label: str, value: float, n_parts: int, picture: str, span: f
         '<line x1="60" x2="60" y1="0" y2="14"/></svg>'
     )
     return (
-        f'<tr{own}><th scope="row">{escape(label)}</th><td>{signed_text(value)}</td><td>{bar}</td><td>{n_parts:,}</td>'
+        f'<tr{own}><th scope="row">{label}</th><td>{signed_text(value)}</td><td>{bar}</td><td>{n_parts:,}</td>'
         f'<td class="shown">{picture}</td></tr>'
     )
 

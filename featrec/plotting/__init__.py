@@ -23,23 +23,25 @@ from featrec.plotting._codes_display import CodesDisplay
 from featrec.plotting._confusion_display import ConfusedPairsDisplay, ConfusionMatrixDisplay
 from featrec.plotting._confusion_matrix import plot_confusion_matrix
 from featrec.plotting._contact_sheet import ContactSheetDisplay
-from featrec.plotting._contributions import (
+from featrec.plotting._contribution_map import (
     AGAINST as AGAINST,
     FOR as FOR,
-    Patch as Patch,
-    Region as Region,
     cut_patch as cut_patch,
     faded as faded,
     layers_of as layers_of,
     patch_strip as patch_strip,
+    reduced as reduced,
+    scale_of as scale_of,
+    spread as spread,
+    tinted as tinted,
+)
+from featrec.plotting._contributions import (
+    Patch as Patch,
+    Region as Region,
     plot_contributions as plot_contributions,
     plot_patch_rows as plot_patch_rows,
     plot_signed_bars as plot_signed_bars,
-    reduced as reduced,
-    scale_of as scale_of,
     signed_text as signed_text,
-    spread as spread,
-    tinted as tinted,
 )
 from featrec.plotting._cost_display import AccuracyCostDisplay
 from featrec.plotting._critical_difference import plot_critical_difference

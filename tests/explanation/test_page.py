@@ -108,7 +108,7 @@ def test_an_error_leaves_no_half_page(explanation, tmp_path):
     file = tmp_path / "page.html"
     file.write_text("before")
     broken = explain(explanation.compute.model, [np.zeros((40, 40)), np.zeros((3, 3, 7))])
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="image 1"):
         broken.to_html(file)
     assert file.read_text() == "before"
     assert list(tmp_path.iterdir()) == [file]
@@ -121,6 +121,13 @@ def test_the_page_of_one_image(explanation):
     assert "<h1>One &amp; only</h1>" in page
     assert any(re.fullmatch(r"#word-\d+", attrs["href"]) for attrs in outline.all("a"))
     assert page.count('<section class="explained"') == 1
+
+
+def test_words_link_to_a_page_of_words(explanation):
+    page = explanation[:1].to_html(words_page="words.html?a&b")
+    links = {attrs["href"] for attrs in Outline(page).all("a") if not attrs["href"].startswith("#")}
+    assert links
+    assert all(re.fullmatch(r"words\.html\?a&b#word-\d+", link) for link in links)
 
 
 def test_neighbours_and_images_without_features(rng):

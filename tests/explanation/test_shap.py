@@ -65,6 +65,8 @@ def test_plots_draw(explanation, shap):
         (plots.heatmap, table),
     ):
         plot(found, show=False)
+        assert plt.gcf().axes
         plt.close("all")
     plots.force(first, matplotlib=True, show=False)
+    assert plt.gcf().axes
     plt.close("all")
