@@ -59,11 +59,11 @@ lesson.keep(figure, "1_points")
 # k-means looks for words $w_1, \dots, w_k$ that are near to the descriptors $x_1, \dots, x_n$. It minimises the sum of
 # squared distances
 #
-# $$E = \sum_{i=1}^{n} \min_j \lVert x_i - w_j \rVert^2.$$
+# $$E = \sum_{i=1}^{n} \min_j \Vert x_i - w_j \Vert^2.$$
 #
 # Two steps alternate, and neither can increase $E$:
 #
-# 1. **Assign**: $a_i = \arg\min_j \lVert x_i - w_j \rVert$, the nearest word of each descriptor.
+# 1. **Assign**: $a_i = \arg\min_j \Vert x_i - w_j \Vert$, the nearest word of each descriptor.
 # 2. **Move**: $w_j = \frac{1}{n_j} \sum_{i:\, a_i = j} x_i$, the mean of the $n_j$ descriptors of each word.
 
 # %% [markdown]
@@ -194,7 +194,7 @@ lesson.report("sum of squared distances per descriptor", vocabulary.inertia_ / l
 print(f"{100_000 * 500 * 128 * 8 / 1e9:.0f} GB")
 
 # %% [markdown]
-# The square can be expanded: $\lVert x - w \rVert^2 = \lVert x \rVert^2 - 2\, x \cdot w + \lVert w \rVert^2$. The first term
+# The square can be expanded: $\Vert x - w \Vert^2 = \Vert x \Vert^2 - 2\, x \cdot w + \Vert w \Vert^2$. The first term
 # does not depend on the word, and the second is a matrix product, so $n \cdot k$ numbers are enough:
 
 # %%

@@ -29,6 +29,7 @@ COMMANDS = {
     "warm": "_recipes",
     "network": "_network",
     "doctor": "_doctor",
+    "course": "_course",
 }
 FAILED = 2
 

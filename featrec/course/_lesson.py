@@ -62,7 +62,7 @@ class Lesson:
         verdict : Verdict
             ``str(verdict)`` starts with "Right", or explains the mistake.
         """
-        return self._exercise(name or getattr(answer, "__name__", "")).check(answer, self.seed)
+        return self._exercise(name or str(getattr(answer, "__name__", ""))).check(answer, self.seed)
 
     def example(self, name: str, case: int = 0) -> tuple:
         """Return the arguments of one call of the check, to try a function on them.
@@ -128,8 +128,8 @@ class Lesson:
     def _exercise(self, name: str) -> Any:
         if name not in self.exercises:
             raise InputError(
-                f"lesson {self.number} has no exercise {name!r}; its exercises are {', '.join(self.exercises)}. Give the function "
-                "the name of the exercise, or name the exercise: lesson.check(answer, 'NAME')"
+                f"lesson {self.number} has no exercise {name!r}; its exercises are {', '.join(self.exercises)}. "
+                "Give the function the name of the exercise, or name the exercise: lesson.check(answer, 'NAME')"
             )
         return self.exercises[name]
 

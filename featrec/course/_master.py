@@ -1,6 +1,7 @@
 """Master: one lesson in percent format, from which the versions for students and instructors are made.
 
-A cell starts with a line such as ``# %% [markdown] tags=["quiz"]``. Cells without tags belong to all versions. These tags exist:
+A cell starts with a line such as ``# %% [markdown] tags=["quiz"]``. Cells without tags belong to all versions. The
+tags are:
 
 - ``setup``: the first code cell; the seed of the term is inserted into its ``Lesson(5)``.
 - ``exercise``: the code of a solution. A line that ends in ``# blank: hint`` becomes a blank in the student version.
@@ -122,7 +123,8 @@ def load_master(lesson: int) -> Master:
 def parse(text: str) -> list[Cell]:
     """Split a script in percent format into cells. Comments of markdown cells lose their "# "."""
     cells: list[Cell] = []
-    header, lines = None, []
+    header: re.Match | None = None
+    lines: list[str] = []
     for line in [*text.splitlines(), "# %%"]:
         if match := HEADER.match(line):
             if header is not None:

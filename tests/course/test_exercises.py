@@ -159,8 +159,11 @@ def test_transposed_and_float_indices_are_named():
 def test_random_answers_and_right_answers_in_other_words_are_told_apart():
     random = np.random.default_rng()
     assert judge(lambda words: random.random(3), CASES, RULES).kind == "random"
+
     # Random inside, but the result is right: the order of the sum does not matter.
-    shuffled = lambda words: np.bincount(random.permutation(words), minlength=3) / len(words)
+    def shuffled(words):
+        return np.bincount(random.permutation(words), minlength=3) / len(words)
+
     assert judge(shuffled, CASES, RULES).right
 
 
