@@ -200,7 +200,8 @@ print(f"{100_000 * 500 * 128 * 8 / 1e9:.0f} GB")
 # %%
 try:
     expanded = (vocabulary.words_.astype(float) ** 2).sum(axis=1) - 2 * descriptors @ vocabulary.words_.T
-    print("the same words:", np.array_equal(expanded.argmin(axis=1), assign_words(descriptors, vocabulary.words_)))
+    assigned = assign_words(descriptors, vocabulary.words_)
+    print("the same words:", np.array_equal(expanded[np.arange(len(assigned)), assigned], expanded.min(axis=1)))
 except Exception as error:
     print("Solve exercise 3 first:", error)
 
