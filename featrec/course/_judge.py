@@ -145,7 +145,7 @@ def _explain(answer: Callable, results: list, cases: list[Case], rules: Rules, l
 def _unusable(given: Any, case: Case, rules: Rules) -> Verdict | None:
     """The problem with a result that is not an array of numbers, or None."""
     if isinstance(given, Exception):
-        return _told(given, rules)
+        return _told(given, case, rules)
     if given is None or given is Ellipsis:
         return Verdict("missing", "Not written yet: it returns nothing. Fill in the blanks (...), and return the result.")
     kind = type(given).__name__
@@ -168,14 +168,15 @@ def _unusable(given: Any, case: Case, rules: Rules) -> Verdict | None:
     return None
 
 
-def _told(error: Exception, rules: Rules) -> Verdict:
+def _told(error: Exception, case: Case, rules: Rules) -> Verdict:
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, TimeoutError):
         return Verdict("time", str(error))
     if "ellipsis" in text.lower():
         return Verdict("missing", f"Not written yet: a blank (...) is left ({text}).")
     hints = [hint for part, hint in (rules.error_hints or {}).items() if part in text]
-    return Verdict("error", f"It fails with {text}.{' ' + hints[0] if hints else ''}")
+    where = f"(Expected is an array of shape {np.shape(case.expected)}: {rules.shape}.)"
+    return Verdict("error", f"It fails with {text}.{' ' + hints[0] if hints else ''}", where)
 
 
 def _violated(given: np.ndarray, expected: np.ndarray, rules: Rules) -> Verdict | None:

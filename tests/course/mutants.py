@@ -54,10 +54,10 @@ def changes(node):
     if isinstance(node, ast.Constant) and type(node.value) is bool:
         yield "not", lambda n: setattr(n, "value", not n.value)
     if isinstance(node, ast.Call):
-        if node.args:
-            yield "call removed", lambda n: become(n, n.args[0])
-        if isinstance(node.func, ast.Attribute) and not (isinstance(node.func.value, ast.Name) and node.func.value.id == "np"):
+        if isinstance(node.func, ast.Attribute) and not ast.unparse(node.func).startswith("np."):
             yield "method removed", lambda n: become(n, n.func.value)
+        elif node.args and ast.unparse(node.func) != "range":
+            yield "call removed", lambda n: become(n, n.args[0])
         for number in range(len(node.keywords)):
             yield "keyword removed", lambda n, number=number: n.keywords.pop(number)
 
