@@ -108,8 +108,10 @@ def verdicts_of_mutants(lesson, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("lesson", MODULES)
 def test_no_mutant_passes(lesson):
-    """Unless it computes the same on 50 random inputs. At least half get a property or the first wrong entry. A mutant that fails
-    gets the error and the expected shape, and not all fail."""
+    """Unless it computes the same on 50 random inputs. At least half get a property or the first wrong entry.
+
+    A mutant that fails with an error gets the error and the expected shape.
+    """
     verdicts = [verdict for name in exercises_of(lesson) for verdict in verdicts_of_mutants(lesson, name)]
     kinds = Counter(verdict.kind for verdict in verdicts)
     assert len(verdicts) >= 20
