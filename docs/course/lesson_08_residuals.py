@@ -124,6 +124,7 @@ from sklearn.pipeline import make_pipeline
 from featrec.datasets import load_dataset
 from featrec.descriptors import DenseSIFT, Whiten
 from featrec.encoders import VLAD, BagOfWords, FisherVector
+from featrec.vocabularies import GaussianVocabulary
 
 train, _ = load_dataset("textures", n_train=12, n_test=1, random_state=lesson.seed)
 classes = lesson.order(train.classes)
@@ -170,7 +171,8 @@ print(lesson.check(fisher_vector))
 # $z / \sqrt{\pi}$.
 
 # %%
-fisher = FisherVector(4, power=1, norm=None, random_state=lesson.seed).fit(bags)
+gaussians = GaussianVocabulary(4, min_variance=0.01, random_state=lesson.seed)
+fisher = FisherVector(gaussians, power=1, norm=None).fit(bags)
 mixture = fisher.vocabulary_
 try:
     x = bags[0].descriptors.astype(float)
