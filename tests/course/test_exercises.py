@@ -83,7 +83,7 @@ def test_hints_differ_and_mistakes_are_many(lesson, name):
     hints = exercises_of(lesson)[name].hints()
     assert len(hints) >= 6
     assert len(set(hints)) == len(hints)
-    assert all(hint.endswith(".") and len(hint) > 30 for hint in hints)
+    assert all(hint.endswith((".", ".)")) and len(hint) > 30 for hint in hints)
 
 
 @pytest.mark.parametrize(("lesson", "name"), EXERCISES)
