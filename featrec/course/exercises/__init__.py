@@ -12,7 +12,16 @@ if TYPE_CHECKING:
 
 __all__ = ["exercises_of"]
 
-MODULES = {1: "_pixels", 2: "_gradients", 3: "_keypoints", 4: "_bits", 5: "_words", 6: "_bags", 8: "_residuals"}
+MODULES = {
+    1: "_pixels",
+    2: "_gradients",
+    3: "_keypoints",
+    4: "_bits",
+    5: "_words",
+    6: "_bags",
+    7: "_pyramids",
+    8: "_residuals",
+}
 
 
 def exercises_of(lesson: int) -> dict[str, Exercise]:

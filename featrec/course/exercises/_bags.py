@@ -16,6 +16,10 @@ def _words(random: np.random.Generator) -> tuple:
     return random.permutation(np.repeat([1, often, seldom, 6], [2, 5, 1, 3])), 9
 
 
+def _one_word(random: np.random.Generator) -> tuple:
+    return random.integers(0, 9, 1), 9
+
+
 def _no_words(random: np.random.Generator) -> tuple:
     return np.zeros(0, int), 9
 
@@ -121,6 +125,10 @@ def _whole_shares(words: np.ndarray, k: int) -> np.ndarray:
     return np.bincount(words, minlength=k) // len(words)
 
 
+def _over_two(words: np.ndarray, k: int) -> np.ndarray:
+    return _counts(words, k) / max(2, len(words))
+
+
 def _share_of_nothing(words: np.ndarray, k: int) -> np.ndarray:
     return _counts(words, k) / np.float64(len(words))
 
@@ -154,6 +162,7 @@ BAG = Exercise(
             _no_words,
             _share_of_nothing,
         ),
+        Edge("An image with a single descriptor: the share of its word is 1.", _one_word, _over_two),
     ),
     "it returns the share of each word, for any image.",
 )
