@@ -21,6 +21,7 @@ MODULES = {
     6: "_bags",
     7: "_pyramids",
     8: "_residuals",
+    9: "_classifiers",
 }
 
 
