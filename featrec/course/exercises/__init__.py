@@ -22,6 +22,7 @@ MODULES = {
     7: "_pyramids",
     8: "_residuals",
     9: "_classifiers",
+    10: "_networks",
 }
 
 
