@@ -31,6 +31,10 @@ NOT_RUN = {
     "installed; tests/test_start.py has the same command",
     'pip install ".[plot]"': "it installs",
     "python docs/lessons/visual_words.py figures": "tests/test_lessons.py runs it",
+    'pip install ".[course,plot]"': "it installs",
+    "python docs/course/lesson_05_words.py figures": "tests/course/test_masters.py runs it",
+    "featrec course DIR --term 2027a --execute": "tests/course/test_layout.py has the same call",
+    "featrec course DIR --grade SUBMISSIONS --deadlines DIR/instructor/deadlines.csv --lms moodle": "tests/course/test_layout.py",
     "export FEATREC_DATA=...": "a place to fill in",
     "python benchmarks/render.py": BENCHMARK.format("tests/benchmarks/test_render.py"),
     "python benchmarks/robustness.py --out benchmarks/results/robustness.jsonl": BENCHMARK.format(

@@ -68,7 +68,10 @@ def lay_out(
     written.append(_write_guide(folder, term, masters))
     record = folder / "instructor" / "course.json"
     record.write_text(json.dumps({"term": term, "lessons": [master.number for master in masters]}) + "\n", encoding="utf-8")
-    return [*written, record]
+    deadlines = folder / "instructor" / "deadlines.csv"
+    if not deadlines.exists():
+        deadlines.write_text("lesson,deadline,per_day,days\n", encoding="utf-8")
+    return [*written, record, deadlines]
 
 
 def _write_lesson(folder: Path, master: Master, term: str, key: bytes, execute: bool) -> Iterable[Path]:

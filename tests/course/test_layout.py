@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from featrec.cli import main
 from featrec.course import _grading, find_submissions, lay_out, read_deadlines, write_gradebook
 from featrec.course._gradebook import Deadline, Submission
 from featrec.course._grading import Grade, choose_fence, fenced_command, graded_cells
@@ -60,6 +61,7 @@ def test_a_term_has_notebooks_guide_slides_and_autograder(terms):
     assert files == [
         "autograder/lesson_05_words.zip",
         "instructor/course.json",
+        "instructor/deadlines.csv",
         "instructor/guide.md",
         "instructor/lesson_05_words.ipynb",
         "instructor/slides/lesson_05_words.html",
@@ -102,6 +104,20 @@ def test_wrong_terms_and_lessons_are_told(tmp_path):
         lay_out(tmp_path, "a/b")
     with pytest.raises(InputError, match=r"there are no lessons \[99\]"):
         lay_out(tmp_path, "2027a", lessons=[99])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--term", "a/b"], "error: term='a/b' must consist of letters"),
+        (["--grade", "{folder}"], "contains no notebook STUDENT/lesson_05_words.ipynb"),
+        (["--term", "2027a", "--lessons", "99"], "error: there are no lessons [99]; the lessons are 1, 2,"),
+    ],
+)
+def test_the_command_tells_what_is_wrong(words, message, tmp_path, capsys):
+    assert main(["course", str(tmp_path / "course"), *(word.format(folder=tmp_path) for word in words)]) == 2
+    assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
