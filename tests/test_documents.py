@@ -34,7 +34,7 @@ NOT_RUN = {
     'pip install ".[course,plot]"': "it installs",
     "python docs/course/lesson_05_words.py figures": "tests/course/test_masters.py runs it",
     "featrec course DIR --term 2027a --execute": "tests/course/test_layout.py has the same call",
-    "featrec course DIR --grade SUBMISSIONS --deadlines DIR/instructor/deadlines.csv --lms moodle": "tests/course/test_layout.py",
+    "featrec course DIR --grade SUBMISSIONS --lms moodle": "tests/course/test_layout.py grades submissions",
     "export FEATREC_DATA=...": "a place to fill in",
     "python benchmarks/render.py": BENCHMARK.format("tests/benchmarks/test_render.py"),
     "python benchmarks/robustness.py --out benchmarks/results/robustness.jsonl": BENCHMARK.format(

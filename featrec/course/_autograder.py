@@ -94,11 +94,18 @@ def write_autograder(path: Path, exercises: dict[str, Exercise], seed: int) -> N
                 no_requirements=True,
                 no_environment=True,
             )
-    judge_source = Path(__file__).with_name("_judge.py").read_text(encoding="utf-8")
-    with zipfile.ZipFile(path, "a") as file:
-        file.writestr("files/course_judge.py", judge_source)
-        file.writestr("files/course_grader.py", GRADER.replace("LIMIT", f"{LIMIT:g}"))
-        file.writestr("files/cases.pkl", pickle.dumps({name: _cases(one, seed) for name, one in exercises.items()}))
+    with zipfile.ZipFile(path, "a") as archive:
+        for name, content in grader_files(exercises, seed).items():
+            archive.writestr(f"files/{name}", content)
+
+
+def grader_files(exercises: dict[str, Exercise], seed: int) -> dict[str, bytes]:
+    """The files that the tests of an autograder import. They need NumPy only."""
+    return {
+        "course_judge.py": Path(__file__).with_name("_judge.py").read_bytes(),
+        "course_grader.py": GRADER.replace("LIMIT", f"{LIMIT:g}").encode(),
+        "cases.pkl": pickle.dumps({name: _cases(one, seed) for name, one in exercises.items()}),
+    }
 
 
 def points_of(exercise: Exercise) -> dict[str, int]:

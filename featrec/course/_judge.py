@@ -117,7 +117,7 @@ def judge(answer: Callable[..., Any], cases: Sequence[Case], rules: Rules, *, li
     for case in ordinary:
         given = _call(answer, case, limit)
         if problem := _unusable(given, case, rules):
-            return problem
+            return _blank_left(answer, problem) or problem
         results.append(given)
     if not all(_right(given, case.expected, rules) for given, case in zip(results, ordinary, strict=True)):
         return _explain(answer, results, ordinary, rules, limit)
@@ -165,6 +165,14 @@ def _unusable(given: Any, case: Case, rules: Rules) -> Verdict | None:
     if not isinstance(given, (np.ndarray, np.generic)) or given.dtype.kind not in "biuf":
         what = f"{kind} of {given.dtype}" if isinstance(given, np.ndarray) else kind
         return Verdict("type", f"It returns a {what}; the answer is an array of numbers.")
+    return None
+
+
+def _blank_left(answer: Callable, problem: Verdict) -> Verdict | None:
+    """A better hint for a function that fails because it still contains a blank."""
+    constants = getattr(getattr(answer, "__code__", None), "co_consts", ())
+    if problem.kind in ("error", "type") and any(constant is Ellipsis for constant in constants):
+        return Verdict("missing", f"Not written yet: a blank (...) is left. ({problem.hint})")
     return None
 
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 import zipfile
 from datetime import UTC, datetime
@@ -10,10 +12,12 @@ import pytest
 
 from featrec.cli import main
 from featrec.course import _grading, find_submissions, lay_out, read_deadlines, write_gradebook
+from featrec.course._autograder import grader_files
 from featrec.course._gradebook import Deadline, Submission
 from featrec.course._grading import Grade, choose_fence, fenced_command, graded_cells
 from featrec.course._master import load_master
 from featrec.course._term import read_key, seed_of
+from featrec.course.exercises import MODULES, exercises_of
 from featrec.exceptions import FeatrecError, InputError
 
 KEY = "ab" * 32
@@ -97,6 +101,36 @@ def test_the_autograder_contains_no_solution(terms):
     assert {"run_autograder", "otter_config.json", "environment.yml"} <= set(names)
     assert "featrec" not in archive.read("environment.yml").decode()
     assert "argmin" not in "".join(archive.read(name).decode() for name in names if name.startswith("tests/"))
+
+
+GRADE_ALL = """
+import sys
+sys.path.insert(0, sys.argv[1])
+sys.modules["featrec"] = None
+from course_grader import EXERCISES, grade
+env = {}
+exec(open(sys.argv[2]).read(), env)
+for name in EXERCISES:
+    try:
+        grade(env, name, special=True)
+        print(name, "right")
+    except AssertionError as error:
+        print(name, error)
+"""
+
+
+@pytest.mark.parametrize("lesson", sorted(MODULES))
+def test_each_autograder_tells_solutions_from_blanks_without_featrec(lesson, tmp_path):
+    exercises, master = exercises_of(lesson), load_master(lesson)
+    for name, content in grader_files(exercises, 7).items():
+        (tmp_path / name).write_bytes(content)
+    blank = [cell for cell in master.student_cells(0) if "exercise" in cell.tags]
+    for cells, outcome in ((master.exercises, "right"), (blank, "Not written yet")):
+        (tmp_path / "answers.py").write_text("import numpy as np\n\n" + "\n\n".join(cell.source for cell in cells))
+        command = [sys.executable, "-c", GRADE_ALL, str(tmp_path), str(tmp_path / "answers.py")]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        assert len(told) == 3
+        assert all(line.startswith(f"{name} {outcome}") for line, name in zip(told, exercises, strict=True)), told
 
 
 def test_wrong_terms_and_lessons_are_told(tmp_path):
