@@ -21,8 +21,11 @@ FILE_ONLY = (1 << 0) | (1 << 1) | (1 << 2) | (1 << 14)
 N_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # rights that a version of Landlock knows; since version 5, also ioctl on devices
 
 
+SCOPED = 0b11  # no signals to processes outside the fence, and no connection to their abstract sockets; since version 6
+
+
 class Attributes(ctypes.Structure):
-    _fields_ = [("handled_access_fs", ctypes.c_uint64)]
+    _fields_ = [(name, ctypes.c_uint64) for name in ("handled_access_fs", "handled_access_net", "scoped")]
 
 
 class PathBeneath(ctypes.Structure):
@@ -38,11 +41,16 @@ def landlock_version() -> int:
 
 
 def fence(folder: str, readable: list[str]) -> None:
-    """Allow this process and its children to write in one folder, to read in some others, and nothing else."""
+    """Allow this process and its children to write in one folder, and to read in some others.
+
+    They cannot use other files and, with Linux 6.12 or later, cannot signal other processes.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
-    everything = (1 << N_RIGHTS.get(landlock_version(), 15)) - 1
-    attributes = Attributes(everything)
-    ruleset = libc.syscall(CREATE_RULESET, ctypes.byref(attributes), ctypes.sizeof(attributes), 0)
+    version = landlock_version()
+    everything = (1 << N_RIGHTS.get(version, 15)) - 1
+    attributes = Attributes(everything, 0, SCOPED if version >= 6 else 0)
+    size = ctypes.sizeof(attributes) if version >= 6 else 8  # an older kernel knows the first field only
+    ruleset = libc.syscall(CREATE_RULESET, ctypes.byref(attributes), size, 0)
     if ruleset < 0:
         raise OSError(ctypes.get_errno(), "Landlock made no ruleset")
     for path, access in [(folder, everything), ("/dev", DEVICES), *((path, READ) for path in readable)]:

@@ -7,12 +7,14 @@ import sys
 import time
 import zipfile
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from featrec.cli import main
 from featrec.course import _grading, find_submissions, lay_out, read_deadlines, write_gradebook
 from featrec.course._autograder import grader_files
+from featrec.course._fenced import landlock_version
 from featrec.course._gradebook import Deadline, Submission
 from featrec.course._grading import Grade, choose_fence, fenced_command, graded_cells
 from featrec.course._master import load_master
@@ -178,6 +180,43 @@ def test_without_a_fence_nothing_runs(monkeypatch, tmp_path):
     assert words[0] == "bwrap"
     assert words[words.index("--bind") + 1] == str(tmp_path)
     assert "--unshare-all" in words
+
+
+IN_THE_FENCE = """
+import importlib.util, os, sys
+specification = importlib.util.spec_from_file_location("fenced", sys.argv[1])
+fenced = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(fenced)
+folder, secret = sys.argv[2:]
+fenced.fence(folder, ["/usr", "/lib", sys.base_prefix])
+with open(os.path.join(folder, "inside.txt"), "w") as file:
+    file.write("allowed")
+for what, action in {
+    "write": lambda: open(secret, "w"),
+    "read": lambda: open(secret),
+    "list": lambda: os.listdir(os.path.dirname(secret)),
+    "remove": lambda: os.unlink(secret),
+    "signal": lambda: os.kill(os.getppid(), 0),
+}.items():
+    try:
+        action()
+        print(what, "allowed")
+    except PermissionError:
+        print(what, "denied")
+"""
+
+
+@pytest.mark.skipif(not landlock_version(), reason="this system has no Landlock")
+def test_the_fence_allows_one_folder_only(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "secret.txt").write_text("secret")
+    script = str(Path(_grading.__file__).with_name("_fenced.py"))
+    command = [sys.executable, "-I", "-c", IN_THE_FENCE, script, str(tmp_path / "folder"), str(tmp_path / "secret.txt")]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert told[:4] == [f"{what} denied" for what in ("write", "read", "list", "remove")]
+    assert told[4] == ("signal denied" if landlock_version() >= 6 else "signal allowed")
+    assert (tmp_path / "folder" / "inside.txt").read_text() == "allowed"
+    assert (tmp_path / "secret.txt").read_text() == "secret"
 
 
 def solution(name):
