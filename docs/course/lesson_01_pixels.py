@@ -20,7 +20,7 @@ from featrec.course import Lesson
 lesson = Lesson(1)
 
 # %% [markdown] tags=["instructor"]
-# **Plan.** 15 min arrays and channels (first figure, with a printed image of 5 × 5 pixels), 10 min nearest neighbors of
+# **Plan.** 15 min arrays and channels (first figure, with a printed image of 5 × 5 pixels), 10 min nearest neighbours of
 # pixels, 10 min histograms, 35 min exercises, 10 min pitfall, 10 min quiz. The open question is homework.
 #
 # **Misconceptions.**
@@ -115,8 +115,8 @@ lesson.report(
 
 # %% [markdown]
 # After a shift of a few pixels, the image is nearly as far from itself as from another class. Pixels describe what is at each
-# place. If the object moves, each place shows something else. One way out is to forget the
-# places: count how often each colour occurs.
+# place. If the object moves, each place shows something else. One way out is to forget the places: count how often each
+# colour occurs.
 
 # %% [markdown]
 # ## 5. Exercise: a colour histogram
@@ -212,9 +212,9 @@ for name, extractor in (("pixels", TinyImage()), ("colour histograms", ColorHist
     lesson.report(f"accuracy of {name}, cross-validated on the training set", scores.mean(), tolerance=0.06)
 
 # %% [markdown] tags=["solution"]
-# Both are far from what gradients reach in lesson 2. Histograms survive shifts, pixels do not. Darker light moves all values to
-# other bins, and changes all pixels. Swapped channels hurt histograms more than pixels, which keep the shape. A good answer
-# changes one thing at a time, and shows the accuracy without a change as a reference.
+# Both are far from what gradients reach in lesson 2. Histograms survive shifts, pixels do not. Darker light moves all values
+# to other bins, and changes all pixels. Swapped channels hurt histograms more than pixels, which keep the shape. A good
+# answer changes one thing at a time, and shows the accuracy without a change as a reference.
 
 # %% [markdown] tags=["slide"]
 # ## Take-aways

@@ -37,7 +37,7 @@ lesson = Lesson(2)
 # ## 1. What light does to pixels
 #
 # The same object in other light has other pixels. Two effects are common: all values are multiplied by a number (less light),
-# and a constant is added (haze). Differences of neighboring pixels cancel the constant, and ratios of differences cancel the
+# and a constant is added (haze). Differences of neighbouring pixels cancel the constant, and ratios of differences cancel the
 # factor.
 
 # %% tags=["slide"]
@@ -74,15 +74,15 @@ lesson.keep(figure, "1_light")
 # ## 3. Exercise: gradients
 #
 # Return an array of shape (2, height, width) with dx and dy. The first and last column of dx and the first and last row of dy
-# are zero, because a neighbor is missing there.
+# are zero, because a neighbour is missing there.
 
 
 # %% tags=["exercise"]
 def image_gradients(image):
     image = image.astype(float)  # blank: the image as floats, so that differences may be negative
     gradients = np.zeros((2, *image.shape))
-    gradients[0, :, 1:-1] = image[:, 2:] - image[:, :-2]  # blank: right neighbor minus left neighbor
-    gradients[1, 1:-1] = image[2:] - image[:-2]  # blank: lower neighbor minus upper neighbor
+    gradients[0, :, 1:-1] = image[:, 2:] - image[:, :-2]  # blank: right neighbour minus left neighbour
+    gradients[1, 1:-1] = image[2:] - image[:-2]  # blank: lower neighbour minus upper neighbour
     return gradients
 
 
@@ -153,7 +153,7 @@ print(lesson.check(cell_histograms))
 
 # %% [markdown] tags=["solution"]
 # The magnitude is the weight of the vote, so that noise in flat regions hardly counts. featrec and scikit-image compute the
-# same; the paper (Dalal and Triggs, 2005) also divides each vote among neighboring cells and bins.
+# same; the paper (Dalal and Triggs, 2005) also divides each vote among neighbouring cells and bins.
 
 # %% [markdown] tags=["slide"]
 # The three functions together are the first half of HOG. featrec draws its cells as strokes along the edges:
@@ -179,11 +179,11 @@ except Exception as error:
 # ## 6. Blocks remove the contrast
 #
 # The added constant is gone, but the factor is not: with half the light, all magnitudes are halved. HOG therefore joins 3 × 3
-# neighboring cells to a **block** $v$, and divides it by its length:
+# neighbouring cells to a **block** $v$, and divides it by its length:
 #
 # $$v' = \frac{v}{\sqrt{\Vert v \Vert^2 + \epsilon^2}}.$$
 #
-# Blocks overlap, so each cell occurs in several blocks, each time compared with other neighbors.
+# Blocks overlap, so each cell occurs in several blocks, each time compared with other neighbours.
 
 # %%
 whole, dimmed = hog.extract(image / 255), hog.extract(darker / 255)
@@ -251,7 +251,7 @@ lesson.quiz(1, "")
 # - ( ) a) It points down, along the edge. :: A gradient is perpendicular to the edge.
 # - (x) b) It points to the right. :: The gradient points to the lighter side: dx > 0 and dy = 0.
 # - ( ) c) It points to the left. :: That would be the darker side.
-# - ( ) d) It is zero. :: It is zero only where neighbors are equal.
+# - ( ) d) It is zero. :: It is zero only where neighbours are equal.
 
 # %%
 lesson.quiz(2, "")

@@ -29,7 +29,7 @@ lesson = Lesson(3)
 # - *The descriptor contains the position.* It does not; position, scale and direction are in the frame.
 # - *The nearest descriptor is a match.* Every descriptor has a nearest one, also if its object is not in the other image.
 #
-# **Rubric.** Each exercise: 2 points for ordinary arguments, 1 point for special ones (equal neighbors, flat patches, bytes,
+# **Rubric.** Each exercise: 2 points for ordinary arguments, 1 point for special ones (equal neighbours, flat patches, bytes,
 # no descriptors). Open question: 3 points for a figure over at least four angles and scales, 2 points for a conclusion that
 # it supports.
 
@@ -64,15 +64,15 @@ lesson.keep(figure, "1_views")
 #
 # $$D_\sigma(y, x) = G_{k \sigma}(y, x) - G_{\sigma}(y, x)$$
 #
-# is large at the center of dark blobs whose radius is about $1.4\, \sigma$, and small at that of light ones. With several
-# $\sigma$, blobs of all sizes are found. A keypoint is a maximum or minimum of $D$ among its neighbors; SIFT also compares
+# is large at the centre of dark blobs whose radius is about $1.4\, \sigma$, and small at that of light ones. With several
+# $\sigma$, blobs of all sizes are found. A keypoint is a maximum or minimum of $D$ among its neighbours; SIFT also compares
 # with the next smaller and larger scale.
 
 # %% [markdown]
 # ## 3. Exercise: local maxima
 #
-# Return the rows and columns of all pixels that are larger than the threshold and larger than each of their eight neighbors,
-# in reading order, with shape (n, 2). Pixels at the border lack neighbors and do not count.
+# Return the rows and columns of all pixels that are larger than the threshold and larger than each of their eight neighbours,
+# in reading order, with shape (n, 2). Pixels at the border lack neighbours and do not count.
 
 
 # %% tags=["exercise"]
@@ -83,7 +83,7 @@ def local_maxima(response, threshold):
     for y in range(3):
         for x in range(3):
             if (y, x) != (1, 1):
-                is_maximum &= middle > response[y : y + height, x : x + width]  # blank: and larger than this neighbor
+                is_maximum &= middle > response[y : y + height, x : x + width]  # blank: and larger than this neighbour
     return np.argwhere(is_maximum) + 1  # blank: positions in the whole map
 
 
@@ -91,8 +91,8 @@ def local_maxima(response, threshold):
 print(lesson.check(local_maxima))
 
 # %% [markdown] tags=["solution"]
-# `response[y : y + height, x : x + width]` is the map, shifted by one neighbor. The positions in `middle` lack the first row
-# and column, hence `+ 1`. `scipy.ndimage.maximum_filter` is the same in other words, but needs a footprint without the center
+# `response[y : y + height, x : x + width]` is the map, shifted by one neighbour. The positions in `middle` lack the first row
+# and column, hence `+ 1`. `scipy.ndimage.maximum_filter` is the same in other words, but needs a footprint without the centre
 # to be strict.
 
 # %% tags=["slide"]

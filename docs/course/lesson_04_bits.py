@@ -3,7 +3,7 @@
 #
 # **Aims.** After this lesson you can
 #
-# - find the direction of a patch by its center of mass,
+# - find the direction of a patch by its centre of mass,
 # - describe a patch by comparisons of pixels, one bit each, and
 # - explain why packed bits need the Hamming distance and cannot be averaged.
 #
@@ -25,7 +25,7 @@ lesson = Lesson(4)
 #
 # **Misconceptions.**
 #
-# - *A byte of a descriptor is a number.* It is eight answers; 127 and 128 are neighbors as numbers and opposites as bits.
+# - *A byte of a descriptor is a number.* It is eight answers; 127 and 128 are neighbours as numbers and opposites as bits.
 # - *Bits lose too much.* 256 bits of a patch identify it well, because the tests are many and nearly independent.
 # - *The direction must be exact.* An error turns all tests a little; most answers stay the same.
 #
@@ -69,17 +69,17 @@ lesson.keep(figure, "1_tests")
 #
 # $$h(a, b) = \sum_{i} |a_i - b_i|.$$
 #
-# If the patch is turned, the pairs must be turned with it. The direction of a patch is the angle of its center of mass,
-# relative to its center:
+# If the patch is turned, the pairs must be turned with it. The direction of a patch is the angle of its centre of mass,
+# relative to its centre:
 #
 # $$\theta = \arctan \frac{m_y}{m_x}, \qquad m_x = \sum_{x, y} x\, I(y, x), \qquad m_y = \sum_{x, y} y\, I(y, x).$$
 
 # %% [markdown]
 # ## 3. Exercise: the direction of patches
 #
-# `patches` has the shape (n, height, width). Positions are relative to the center of a patch: x is positive to the right, y
-# downwards. Return n angles in degrees from -180 to 180. The whole patch counts. (ORB uses only a disc, so that the corners do
-# not matter.)
+# `patches` has the shape (n, height, width). Positions are relative to the centre of a patch: x is positive to the right, y
+# downwards. Return n angles in degrees from -180 to 180. The whole patch counts. (ORB uses only a disc, so that the corners
+# do not matter.)
 
 
 # %% tags=["exercise"]
@@ -194,7 +194,7 @@ for byte in (127, 129):
     print(f"{byte:08b} and {128:08b} share {8 - int(np.bitwise_count(np.uint8(byte ^ 128)))} bits")
 
 # %% [markdown]
-# The right center of packed bits is the majority of each bit. featrec's `BinaryVocabulary` computes it, and its other
+# The right centre of packed bits is the majority of each bit. featrec's `BinaryVocabulary` computes it, and its other
 # vocabularies refuse packed bits: the attribute `metric` of a Bag is "hamming".
 
 # %% [markdown] tags=["slide"]

@@ -38,12 +38,12 @@ lesson = Lesson(5)
 # A descriptor is a list of 128 numbers. Two patches that look the same have similar descriptors, but never equal ones.
 # Counting descriptors is therefore useless: each occurs once. We first group similar descriptors, and then count the groups.
 #
-# The center of a group is called a **word**; all words are the **vocabulary**. In two dimensions, the groups are easy to see:
+# The centre of a group is called a **word**; all words are the **vocabulary**. In two dimensions, the groups are easy to see:
 
 # %% tags=["slide"]
 random = lesson.random("points")
-centers = random.uniform(-4, 4, (5, 2))
-points = np.concatenate([center + random.normal(0, 0.8, (60, 2)) for center in centers])
+centres = random.uniform(-4, 4, (5, 2))
+points = np.concatenate([centre + random.normal(0, 0.8, (60, 2)) for centre in centres])
 first = points[random.choice(len(points), 5, replace=False)]
 
 figure, ax = plt.subplots(figsize=(5, 4.5), layout="constrained")
@@ -194,8 +194,8 @@ lesson.report("sum of squared distances per descriptor", vocabulary.inertia_ / l
 print(f"{100_000 * 500 * 128 * 8 / 1e9:.0f} GB")
 
 # %% [markdown]
-# The square can be expanded: $\Vert x - w \Vert^2 = \Vert x \Vert^2 - 2\, x \cdot w + \Vert w \Vert^2$. The first term
-# does not depend on the word, and the second is a matrix product, so $n \cdot k$ numbers are enough:
+# The square can be expanded: $\Vert x - w \Vert^2 = \Vert x \Vert^2 - 2\, x \cdot w + \Vert w \Vert^2$. The first term does
+# not depend on the word, and the second is a matrix product, so $n \cdot k$ numbers are enough:
 
 # %%
 try:
@@ -258,7 +258,7 @@ lesson.quiz(1, "")
 # - ( ) a) The sum of distances. :: The point with the smallest sum of distances is the geometric median.
 # - ( ) b) The sum of absolute differences. :: The median of each dimension has the smallest sum of absolute differences.
 # - (x) c) The sum of squared distances. :: Setting the derivative to zero gives the mean.
-# - ( ) d) The largest distance. :: The center of the smallest enclosing ball has the smallest largest distance.
+# - ( ) d) The largest distance. :: The centre of the smallest enclosing ball has the smallest largest distance.
 
 # %%
 lesson.quiz(2, "")
@@ -291,7 +291,7 @@ lesson.quiz(4, "")
 #
 # - ( ) a) Nothing, the nearest word stays the same. :: Distances between bytes and distances between bits have different
 #   orders.
-# - (x) b) It runs, but finds wrong neighbors: one different bit may count as 1 or as 128. :: The metric of bits is the
+# - (x) b) It runs, but finds wrong neighbours: one different bit may count as 1 or as 128. :: The metric of bits is the
 #   Hamming distance; lesson 4 explains it.
 # - ( ) c) It fails with an error. :: NumPy computes the mean of any bytes; that is why the error is not noticed. featrec
 #   refuses it.

@@ -90,7 +90,7 @@ print(lesson.check(cells_of))
 
 # %% [markdown] tags=["solution"]
 # x belongs to columns and width, y to rows and height: all four orders of axes occur in this exercise. featrec uses the
-# centers of pixels, so a position x of a frame is x + 0.5 in units of the width.
+# centres of pixels, so a position x of a frame is x + 0.5 in units of the width.
 
 # %% [markdown]
 # ## 4. Exercise: bags of regions
@@ -265,7 +265,7 @@ lesson.quiz(3, "")
 #
 # - ( ) a) For photographs of landscapes. :: Sky and ground have typical positions, which help.
 # - (x) b) For surfaces and for objects at any place. :: The position is random, so regions only add noise.
-# - ( ) c) For faces that are centered. :: Eyes and mouth have typical positions.
+# - ( ) c) For faces that are centred. :: Eyes and mouth have typical positions.
 # - ( ) d) For large images. :: Regions are fractions of the image, so its size does not matter.
 
 # %%

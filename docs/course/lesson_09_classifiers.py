@@ -3,7 +3,7 @@
 #
 # **Aims.** After this lesson you can
 #
-# - write k-nearest neighbors, and state what a support vector machine minimises,
+# - write k-nearest neighbours, and state what a support vector machine minimises,
 # - name what may be learned from which images, and
 # - report an accuracy with its interval, and say when two accuracies differ.
 #
@@ -36,7 +36,7 @@ lesson = Lesson(9)
 # %% [markdown] tags=["slide"]
 # ## 1. Three ways to draw a border
 #
-# A classifier assigns a class to each point of the space of codes. **k-nearest neighbors** let the nearest training codes
+# A classifier assigns a class to each point of the space of codes. **k-nearest neighbours** let the nearest training codes
 # vote. A **support vector machine** (SVM) draws a straight line with the widest margin. A **forest** asks a sequence of
 # questions about single numbers, many times, and lets the answers vote.
 
@@ -51,8 +51,8 @@ kinds = np.repeat([0, 1], 60)
 grid = np.stack(np.meshgrid(np.linspace(-4, 4, 160), np.linspace(-3, 4, 140)), axis=-1)
 
 models = {
-    "1 neighbor": KNeighborsClassifier(1),
-    "15 neighbors": KNeighborsClassifier(15),
+    "1 neighbour": KNeighborsClassifier(1),
+    "15 neighbours": KNeighborsClassifier(15),
     "SVM": LinearSVC(),
     "forest": RandomForestClassifier(100, random_state=0),
 }
@@ -65,11 +65,11 @@ for ax, (name, model) in zip(axes, models.items(), strict=True):
 lesson.keep(figure, "1_borders")
 
 # %% [markdown]
-# One neighbor makes no errors on its training set, because each point is its own neighbor. This number says nothing about new
-# points.
+# One neighbour makes no errors on its training set, because each point is its own neighbour. This number says nothing about
+# new points.
 
 # %% [markdown]
-# ## 2. Exercise: k nearest neighbors
+# ## 2. Exercise: k nearest neighbours
 #
 # For each test code, let the `k` nearest training codes vote, and return the most frequent label. If several labels are
 # equally frequent, return the smallest. Labels are integers from 0.
@@ -203,7 +203,7 @@ lesson.report("accuracy of HOG and an SVM on the test set", report.accuracy, tol
 # %% [markdown] tags=["slide"]
 # ## 7. Open question: which classifier?
 #
-# Compare k-nearest neighbors, an SVM and a forest on HOG codes of the training set. Each has a parameter (k, C, number of
+# Compare k-nearest neighbours, an SVM and a forest on HOG codes of the training set. Each has a parameter (k, C, number of
 # trees). Choose it in an inner cross-validation, and measure in an outer one (`GridSearchCV` inside `cross_val_score`). How
 # large is the difference to an accuracy that was measured where the parameter was chosen? Is any classifier better than the
 # others by more than the spread?
@@ -223,23 +223,23 @@ for one in (KNeighborsClassifier(5), LinearSVC(random_state=0), RandomForestClas
 # %% [markdown] tags=["slide"]
 # ## Take-aways
 #
-# - The accuracy on the training set says nothing; one neighbor always has 100 %.
+# - The accuracy on the training set says nothing; one neighbour always has 100 %.
 # - Means, words and parameters are learned: from training images only.
 # - The test set is used once. An accuracy needs an interval, and a comparison needs the same images.
 
 # %% [markdown] tags=["quiz"]
 # **Question 1.** A model has 100 % on its training set. What does this tell?
 #
-# - ( ) a) It is perfect. :: It may have memorised its training set, as one neighbor does.
+# - ( ) a) It is perfect. :: It may have memorised its training set, as one neighbour does.
 # - ( ) b) It is useless. :: It may be good or bad on new images.
 # - (x) c) Nothing about new images. :: They must be predicted without having been learned from.
-# - ( ) d) The training set is too small. :: One neighbor has 100 % on any training set without duplicates.
+# - ( ) d) The training set is too small. :: One neighbour has 100 % on any training set without duplicates.
 
 # %%
 lesson.quiz(1, "")
 
 # %% [markdown] tags=["quiz"]
-# **Question 2.** What happens in k-nearest neighbors if one number of the code is multiplied by 1,000?
+# **Question 2.** What happens in k-nearest neighbours if one number of the code is multiplied by 1,000?
 #
 # - (x) a) It determines nearly all distances. :: Squared differences of this number are a million times larger.
 # - ( ) b) Nothing, because distances are relative. :: Distances are absolute sums.

@@ -39,7 +39,7 @@ lesson = Lesson(10)
 #
 # | step | HOG or a bag | convolutional network |
 # | :--- | :--- | :--- |
-# | filter | differences of neighbors | learned kernels |
+# | filter | differences of neighbours | learned kernels |
 # | non-linearity | bin of the orientation, nearest word | rectifier, max(0, x) |
 # | pooling | histograms of cells or regions | mean or maximum of cells |
 # | normalisation | length of blocks, square roots | batch normalisation |

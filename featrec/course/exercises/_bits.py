@@ -23,7 +23,7 @@ def _patches_of_bytes(random: np.random.Generator) -> tuple:
 
 
 def patch_directions(patches: np.ndarray) -> np.ndarray:
-    """The direction from the center of each patch to its center of mass, in degrees from -180 to 180."""
+    """The direction from the centre of each patch to its centre of mass, in degrees from -180 to 180."""
     y, x = _offsets(patches)
     return _angles(patches, y, x)
 
@@ -49,25 +49,25 @@ def _in_radians(patches: np.ndarray) -> np.ndarray:
 
 
 def _from_the_corner(patches: np.ndarray) -> np.ndarray:
-    """Measured from the corner: positions must be relative to the center of the patch, so that they are negative on the left
+    """Measured from the corner: positions must be relative to the centre of the patch, so that they are negative on the left
     and above."""
     y, x = np.mgrid[: patches.shape[1], : patches.shape[2]]
     return _angles(patches, y, x)
 
 
 def _half_a_pixel_off(patches: np.ndarray) -> np.ndarray:
-    """Half a pixel off: the center of 9 pixels is the position (9 - 1) / 2, because positions start at 0."""
+    """Half a pixel off: the centre of 9 pixels is the position (9 - 1) / 2, because positions start at 0."""
     y, x = _offsets(patches)
     return _angles(patches, y - 0.5, x - 0.5)
 
 
 def _opposite(patches: np.ndarray) -> np.ndarray:
-    """The opposite direction: it points from the center of the patch to the lighter side."""
+    """The opposite direction: it points from the centre of the patch to the lighter side."""
     return (patch_directions(patches) + 360) % 360 - 180
 
 
 def _upwards(patches: np.ndarray) -> np.ndarray:
-    """y counted upwards: rows run downwards, so y is positive below the center."""
+    """y counted upwards: rows run downwards, so y is positive below the centre."""
     return -patch_directions(patches)
 
 

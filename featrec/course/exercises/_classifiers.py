@@ -1,4 +1,4 @@
-"""Lesson 9: nearest neighbors, scaling without a leak, and the objective of a support vector machine."""
+"""Lesson 9: nearest neighbours, scaling without a leak, and the objective of a support vector machine."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["EXERCISES"]
 def _neighbors(random: np.random.Generator) -> tuple:
     """Two overlapping classes, in no order; with an odd k, there are no ties."""
     labels = random.permutation(np.repeat([0, 2], [18, 25]))
-    centers = random.normal(0, 0.8, (3, 4))
-    train = centers[labels] + random.normal(0, 1.2, (43, 4)) * [1, 1, 1, 3]
-    return train, labels, centers[random.integers(0, 3, 60)] + random.normal(0, 1.2, (60, 4)) * [1, 1, 1, 3], 5
+    centres = random.normal(0, 0.8, (3, 4))
+    train = centres[labels] + random.normal(0, 1.2, (43, 4)) * [1, 1, 1, 3]
+    return train, labels, centres[random.integers(0, 3, 60)] + random.normal(0, 1.2, (60, 4)) * [1, 1, 1, 3], 5
 
 
 def _bytes(random: np.random.Generator) -> tuple:
@@ -45,7 +45,7 @@ def _one_nearest(train: np.ndarray, labels: np.ndarray, test: np.ndarray, k: int
 
 
 def _one_more(train: np.ndarray, labels: np.ndarray, test: np.ndarray, k: int) -> np.ndarray:
-    """k + 1 neighbors vote: [:k] has k entries."""
+    """k + 1 neighbours vote: [:k] has k entries."""
     return k_nearest(train, labels, test, k + 1)
 
 
@@ -90,7 +90,7 @@ def _most_frequent_class(train: np.ndarray, labels: np.ndarray, test: np.ndarray
 
 
 def _votes_table(train: np.ndarray, labels: np.ndarray, test: np.ndarray, k: int) -> np.ndarray:
-    """The labels of all neighbors: return the most frequent one for each test code."""
+    """The labels of all neighbours: return the most frequent one for each test code."""
     return labels[np.argsort(_distances(test, train), axis=1)[:, :k]]
 
 

@@ -47,7 +47,7 @@ def _absolute_values(image: np.ndarray) -> np.ndarray:
 
 
 def _halved(image: np.ndarray) -> np.ndarray:
-    """Divided by 2: this exercise uses the difference of both neighbors, without a division."""
+    """Divided by 2: this exercise uses the difference of both neighbours, without a division."""
     return image_gradients(image) / 2
 
 
@@ -58,7 +58,7 @@ def _with_numpy(image: np.ndarray) -> np.ndarray:
 
 
 def _to_next(image: np.ndarray) -> np.ndarray:
-    """Difference to the next pixel: use the neighbors on both sides, so that the result belongs to the pixel between them."""
+    """Difference to the next pixel: use the neighbours on both sides, so that the result belongs to the pixel between them."""
     found = np.zeros((2, *image.shape))
     found[0, :, :-1] = np.diff(image.astype(float), axis=1)
     found[1, :-1] = np.diff(image.astype(float), axis=0)
@@ -138,7 +138,7 @@ def _rounded(dx: np.ndarray, dy: np.ndarray, n_bins: int) -> np.ndarray:
 
 
 def _rounded_circle(dx: np.ndarray, dy: np.ndarray, n_bins: int) -> np.ndarray:
-    """Bins centered at 0 degrees: rounding shifts all bins by one half. Cut off the fraction instead."""
+    """Bins centred at 0 degrees: rounding shifts all bins by one half. Cut off the fraction instead."""
     return _rounded(dx, dy, n_bins) % n_bins
 
 

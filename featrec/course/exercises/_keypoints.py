@@ -30,7 +30,7 @@ def _nothing(random: np.random.Generator) -> tuple:
 
 
 def local_maxima(response: np.ndarray, threshold: float) -> np.ndarray:
-    """Rows and columns of pixels above the threshold that are larger than their eight neighbors."""
+    """Rows and columns of pixels above the threshold that are larger than their eight neighbours."""
     return _places(response, threshold)
 
 
@@ -66,24 +66,24 @@ def _any_strength(response: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def _only_strong(response: np.ndarray, threshold: float) -> np.ndarray:
-    """All strong pixels: a maximum must also be larger than its neighbors."""
+    """All strong pixels: a maximum must also be larger than its neighbours."""
     inside = response.copy()
     inside[[0, -1]] = inside[:, [0, -1]] = -np.inf
     return np.argwhere(inside > threshold)
 
 
 def _four_neighbors(response: np.ndarray, threshold: float) -> np.ndarray:
-    """Only four neighbors: compare with the diagonal neighbors too, eight in total."""
+    """Only four neighbours: compare with the diagonal neighbours too, eight in total."""
     return _places(response, threshold, four=True)
 
 
 def _with_border(response: np.ndarray, threshold: float) -> np.ndarray:
-    """Pixels at the border are included: they lack neighbors, so it is unknown whether they are maxima."""
+    """Pixels at the border are included: they lack neighbours, so it is unknown whether they are maxima."""
     return _places(response, threshold, border=0)
 
 
 def _minima(response: np.ndarray, threshold: float) -> np.ndarray:
-    """Minima: a maximum is larger than its neighbors."""
+    """Minima: a maximum is larger than its neighbours."""
     return _places(-response, threshold)
 
 
@@ -129,7 +129,7 @@ LOCAL_MAXIMA = Exercise(
     ),
     (
         Edge(
-            "Two neighbors with equal values: neither is larger than all its neighbors, so neither is a maximum. Use >, not "
+            "Two neighbours with equal values: neither is larger than all its neighbours, so neither is a maximum. Use >, not "
             ">=.",
             _plateau,
             lambda response, threshold: _places(response, threshold, strict=False),
