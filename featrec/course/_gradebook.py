@@ -51,6 +51,15 @@ def find_submissions(folder: Path) -> list[Submission]:
 
     Several notebooks of one student and lesson are resubmissions. The time of a submission is part of the name of the file, as
     in ``lesson_05_words_2027-04-01T12-30.ipynb`` (UTC), or that of the last change of the file.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    submissions : list of Submission
+        Each has the attributes student, lesson, path and submitted.
     """
     found, rest = [], []
     for path in sorted(folder.rglob("*.ipynb")):
@@ -125,7 +134,16 @@ def _grade_all(
 
 
 def read_deadlines(path: Path) -> dict[int, Deadline]:
-    """Read a CSV file with the columns lesson, deadline (such as 2027-04-01T23:59, UTC), per_day and days."""
+    """Read a CSV file with the columns lesson, deadline (such as 2027-04-01T23:59, UTC), per_day and days.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    deadlines : dict of int to Deadline
+    """
     deadlines = {}
     with open(path, newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.DictReader(file), 2):
@@ -144,6 +162,21 @@ def write_gradebook(
     """Write gradebook.csv with one row per submission, grades.csv with one row per student, and a file for an LMS.
 
     The best submission after the deduction for lateness counts.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files are written.
+    graded : list of (Submission, Grade)
+        What :func:`grade_cohort` returned.
+    deadlines : dict of int to Deadline
+        Deadlines of lessons; other lessons have none.
+    lms : {"canvas", "moodle"}, optional
+
+    Returns
+    -------
+    paths : list of Path
+        Files that were written.
     """
     rows: list[list] = []
     best: dict[tuple[str, int], float] = {}

@@ -120,11 +120,6 @@ def _unit_length(words: np.ndarray, k: int) -> np.ndarray:
     return _counts(words, k) / np.linalg.norm(_counts(words, k))
 
 
-def _whole_shares(words: np.ndarray, k: int) -> np.ndarray:
-    """Whole numbers: // cuts off the fraction, so all shares are 0. Use /."""
-    return np.bincount(words, minlength=k) // len(words)
-
-
 def _over_two(words: np.ndarray, k: int) -> np.ndarray:
     return _counts(words, k) / max(2, len(words))
 
@@ -154,7 +149,6 @@ BAG = Exercise(
         _by_words,
         _by_largest,
         _unit_length,
-        _whole_shares,
     ),
     (
         Edge(
@@ -203,12 +197,6 @@ def _not_squared(distances: np.ndarray, sigma: float) -> np.ndarray:
     return _mean_shares(np.exp(-distances / (2 * sigma**2)))
 
 
-def _squared_twice(distances: np.ndarray, sigma: float) -> np.ndarray:
-    """Squared twice: the distances are squared, and the squares are squared again. The argument contains distances, not
-    squares."""
-    return _mean_shares(np.exp(-(distances**4) / (2 * sigma**2)))
-
-
 def _without_half(distances: np.ndarray, sigma: float) -> np.ndarray:
     """The factor 2 is missing: a Gaussian is exp(-z² / (2 sigma²))."""
     return _mean_shares(np.exp(-(distances**2) / sigma**2))
@@ -253,19 +241,9 @@ def _hard(distances: np.ndarray, sigma: float) -> np.ndarray:
     return np.bincount(distances.argmin(axis=1), minlength=distances.shape[1]) / len(distances)
 
 
-def _largest_votes(distances: np.ndarray, sigma: float) -> np.ndarray:
-    """The largest vote of each word instead of the mean: this exercise sums votes."""
-    return _votes(distances, sigma).max(axis=0)
-
-
 def _all_votes(distances: np.ndarray, sigma: float) -> np.ndarray:
     """The votes of each descriptor: the bag is their mean over the descriptors, axis=0."""
     return _votes(distances, sigma)
-
-
-def _mean_per_descriptor(distances: np.ndarray, sigma: float) -> np.ndarray:
-    """Wrong axis in the mean: average over the descriptors, axis=0, to get one share per word."""
-    return _votes(distances, sigma).mean(axis=1)
 
 
 def _underflowing(distances: np.ndarray, sigma: float) -> np.ndarray:
@@ -283,7 +261,6 @@ SOFT_BAG = Exercise(
     Rules("one share per word", low=0, high=1, total=1),
     (
         _not_squared,
-        _squared_twice,
         _without_half,
         _sigma_not_squared,
         _growing,
@@ -292,9 +269,7 @@ SOFT_BAG = Exercise(
         _normalized_at_the_end,
         _summed_votes,
         _hard,
-        _largest_votes,
         _all_votes,
-        _mean_per_descriptor,
     ),
     (
         Edge(
@@ -345,12 +320,6 @@ def _not_scaled(descriptor: np.ndarray, near: np.ndarray, regularization: float)
     return _solved(near - descriptor, regularization)
 
 
-def _scaled_to_length(descriptor: np.ndarray, near: np.ndarray, regularization: float) -> np.ndarray:
-    """Length 1 instead of sum 1: divide the solution by its sum."""
-    weights = _solved(near - descriptor, regularization)
-    return weights / np.linalg.norm(weights)
-
-
 def _by_absolute_sum(descriptor: np.ndarray, near: np.ndarray, regularization: float) -> np.ndarray:
     """Positive weights only: weights may be negative. Divide the solution by its plain sum, without absolute values."""
     return _scaled(np.abs(_solved(near - descriptor, regularization)))
@@ -383,11 +352,6 @@ def _least_squares(descriptor: np.ndarray, near: np.ndarray, regularization: flo
     return np.linalg.lstsq(near.T, descriptor, rcond=None)[0]
 
 
-def _equal(descriptor: np.ndarray, near: np.ndarray, regularization: float) -> np.ndarray:
-    """Equal weights: the weights depend on where the words lie relative to the descriptor."""
-    return np.full(len(near), 1 / len(near))
-
-
 def _dimensions(descriptor: np.ndarray, near: np.ndarray, regularization: float) -> np.ndarray:
     """Wrong axis: Z.T @ Z has a row per dimension. Z @ Z.T has a row per word, and so has the result."""
     return _scaled(_solved((near - descriptor).T, regularization))
@@ -405,14 +369,12 @@ LLC_WEIGHTS = Exercise(
     Rules("one weight per word", total=1),
     (
         _not_scaled,
-        _scaled_to_length,
         _by_absolute_sum,
         _from_the_origin,
         _without_trace,
         _not_regularized,
         _by_distance,
         _least_squares,
-        _equal,
         _dimensions,
     ),
     (

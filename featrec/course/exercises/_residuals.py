@@ -54,11 +54,6 @@ def _mean_residuals(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
     return sum_residuals(descriptors, words) / counts[:, None]
 
 
-def _over_all(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """Divided by the number of descriptors: VLAD sums. The normalisation comes later."""
-    return sum_residuals(descriptors, words) / len(descriptors)
-
-
 def _every_word(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
     """Every descriptor counts for every word: subtract only the nearest word from each descriptor."""
     return _differences(descriptors, words).sum(axis=0)
@@ -124,7 +119,6 @@ SUM_RESIDUALS = Exercise(
     (
         _words_minus_descriptors,
         _mean_residuals,
-        _over_all,
         _every_word,
         _not_subtracted,
         _subtracted_once,
@@ -208,11 +202,6 @@ def _rooted(residuals: np.ndarray) -> np.ndarray:
     return code / np.linalg.norm(code)
 
 
-def _code_first(residuals: np.ndarray) -> np.ndarray:
-    """Wrong order: the code is divided by its length first, then each word. At the end, the code must have length 1."""
-    return _unit(residuals / np.linalg.norm(residuals) * 1.0).ravel() / np.sqrt(np.prod(residuals.shape))
-
-
 def _not_flat(residuals: np.ndarray) -> np.ndarray:
     """A table: the code is one row of k · d numbers, word after word. Use ravel()."""
     return normalize_words(residuals).reshape(residuals.shape)
@@ -250,7 +239,6 @@ NORMALIZE_WORDS = Exercise(
         _code_by_absolutes,
         _squared_lengths,
         _rooted,
-        _code_first,
         _not_flat,
         _dimension_after_dimension,
         _absolute_code,
