@@ -27,6 +27,7 @@ STAGES = (
     "featrec.plotting",
     "featrec.persistence",
     "featrec.testing",
+    "featrec.course",
     "featrec.exceptions",
 )
 LITERALS = (bool, int, float, str, tuple, type(None))

@@ -31,6 +31,10 @@ NOT_RUN = {
     "installed; tests/test_start.py has the same command",
     'pip install ".[plot]"': "it installs",
     "python docs/lessons/visual_words.py figures": "tests/test_lessons.py runs it",
+    'pip install ".[course,plot]"': "it installs",
+    "python docs/course/lesson_05_words.py figures": "tests/course/test_masters.py runs it",
+    "featrec course DIR --term 2027a --execute": "tests/course/test_layout.py has the same call",
+    "featrec course DIR --grade SUBMISSIONS --lms moodle": "tests/course/test_layout.py grades submissions",
     "export FEATREC_DATA=...": "a place to fill in",
     "python benchmarks/render.py": BENCHMARK.format("tests/benchmarks/test_render.py"),
     "python benchmarks/robustness.py --out benchmarks/results/robustness.jsonl": BENCHMARK.format(
@@ -141,7 +145,7 @@ def run(command):
 
 def test_the_list_of_lines_not_run_is_exact():
     """A line that is added to the list changes this number, and one that no page prints any more is taken out."""
-    assert len(NOT_RUN) == 32
+    assert len(NOT_RUN) == 36
     assert not NOT_RUN.keys() - {command for _, command in LINES}
     assert not SLOW - {command for _, command in LINES}
 
@@ -227,6 +231,7 @@ LEAST = {  # None where that takes longer: the slow test below runs these
     "bench": "benchmarks/small.toml",
     "network": "show network.onnx",
     "doctor": "",
+    "course": None,
 }
 
 
@@ -241,10 +246,15 @@ def test_every_command_runs_with_no_options_beyond_the_required(here, capsys):
             assert captured.out
 
 
+LONG = {"suggest": ["pictures"], "course": ["course", "--term", "2027a", "--lessons", "5"]}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, words in LEAST.items() if words is None])
 def test_the_long_commands_run_with_no_options(name, here, capsys):
-    assert main([name, *(["pictures"] if name == "suggest" else [])]) == 0
+    if name == "course":
+        pytest.importorskip("otter")
+    assert main([name, *LONG.get(name, [])]) == 0
     assert any(capsys.readouterr())
 
 

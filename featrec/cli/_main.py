@@ -30,6 +30,7 @@ COMMANDS = {
     "warm": "_recipes",
     "network": "_recipes",
     "doctor": "_doctor",
+    "course": "_course",
 }
 FAILED = 2
 

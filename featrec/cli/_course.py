@@ -1,0 +1,57 @@
+"""The command ``course``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+__all__ = ["add_course_arguments", "run_course"]
+
+
+def add_course_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder of the course")
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--term", help="lay out the course for a term, such as 2027a, which determines data and tests")
+    task.add_argument("--grade", metavar="SUBMISSIONS", type=Path, help="grade a folder of notebooks")
+    parser.add_argument("--lessons", type=int, nargs="+", metavar="N", help="numbers of lessons (default: all)")
+    parser.add_argument("--key", type=Path, metavar="FILE", help="instructor's key (default: DIR/instructor/key.txt)")
+    parser.add_argument("--execute", action="store_true", help="run the lessons, for expected results and figures on slides")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="notebooks that run at the same time (default: 2)")
+    parser.add_argument("--deadlines", type=Path, metavar="FILE", help="CSV file: lesson,deadline,per_day,days")
+    parser.add_argument("--lms", choices=("canvas", "moodle"), help="also write grades for this learning management system")
+
+
+def run_course(arguments: argparse.Namespace) -> int:
+    """Lay out the lessons for a term, or grade submissions.
+
+    Returns 1 if a notebook was stopped.
+    """
+    return _lay_out(arguments) if arguments.term is not None else _grade(arguments)
+
+
+def _lay_out(arguments: argparse.Namespace) -> int:
+    from featrec.course import lay_out
+
+    paths = lay_out(arguments.folder, arguments.term, key=arguments.key, lessons=arguments.lessons, execute=arguments.execute)
+    for path in paths:
+        print(path)
+    print(f"Give {arguments.folder / 'student'} to students. Keep {arguments.folder / 'instructor'} to yourself.")
+    return 0
+
+
+def _grade(arguments: argparse.Namespace) -> int:
+    from featrec.course import find_submissions, grade_cohort, read_deadlines, write_gradebook
+
+    deadlines = read_deadlines(arguments.deadlines) if arguments.deadlines else {}
+    submissions = find_submissions(arguments.grade)
+    if arguments.lessons:
+        submissions = [one for one in submissions if one.lesson in arguments.lessons]
+
+    def tell(line: str) -> None:
+        sys.stderr.write(line + "\n")
+
+    graded = grade_cohort(submissions, arguments.folder / "autograder", n_jobs=max(1, arguments.jobs), tell=tell)
+    for path in write_gradebook(arguments.folder, graded, deadlines, arguments.lms):
+        print(path)
+    return 1 if any(grade.problem.startswith("stopped") for _, grade in graded) else 0

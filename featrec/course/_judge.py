@@ -1,0 +1,333 @@
+"""Judge a student's function on cases whose right and wrong results are known.
+
+This module needs NumPy only and imports nothing of featrec, because the autograder contains a copy of it.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Case", "Rules", "Verdict", "judge"]
+
+PROPERTIES = ("type", "shape", "dtype", "range", "sum", "entry")
+LIMIT = 10.0  # seconds for one call
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What every right result of an exercise has in common.
+
+    Parameters
+    ----------
+    shape : str
+        Meaning of the axes, such as "one index per descriptor".
+    integer : bool, default=False
+        Whether the result contains indices or counts, which must be integers.
+    low, high : float, optional
+        Bounds of each number.
+    total : float, optional
+        Sum of the numbers along the last axis; rows of zeros are allowed.
+    scale_free : bool, default=False
+        Whether a mistake is also recognised if its result is multiplied by a number.
+    tolerance : float, default=1e-5
+        Relative tolerance of the comparison; it accepts results of float32.
+    error_hints : mapping of str to str
+        Part of an error message, and what to tell in addition.
+    """
+
+    shape: str
+    integer: bool = False
+    low: float = -math.inf
+    high: float = math.inf
+    total: float | None = None
+    scale_free: bool = False
+    tolerance: float = 1e-5
+    error_hints: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call: arguments, the right result, and the results of known mistakes with their hints.
+
+    `edge` is empty for an ordinary case. Otherwise it is the hint for a function that is wrong only here.
+    """
+
+    arguments: tuple
+    expected: Any
+    mistakes: tuple[tuple[str, Any], ...] = ()
+    edge: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Outcome of a check: ``str(verdict)`` is the message for the student.
+
+    `kind` is "right", "missing", "error", "time", "random", "mistake", "edge", "changed", or the property that is violated:
+    "type", "shape", "dtype", "range", "sum" or "entry". `where` describes the first wrong entry.
+    """
+
+    kind: str
+    hint: str
+    where: str = ""
+
+    @property
+    def right(self) -> bool:
+        return self.kind == "right"
+
+    @property
+    def names_property(self) -> bool:
+        """Whether the message names the violated property or the first wrong entry."""
+        return self.kind in PROPERTIES or bool(self.where)
+
+    def __str__(self) -> str:
+        return f"{self.hint} {self.where}".strip()
+
+    __repr__ = __str__
+
+
+def judge(answer: Callable[..., Any], cases: Sequence[Case], rules: Rules, *, limit: float = LIMIT) -> Verdict:
+    """Judge a function: first ordinary cases, then edge cases.
+
+    Parameters
+    ----------
+    answer : callable
+    cases : sequence of Case
+    rules : Rules
+    limit : float, default=10
+        Seconds for one call. Applies in the main thread of systems that have alarms.
+
+    Returns
+    -------
+    verdict : Verdict
+    """
+    if answer is None or answer is Ellipsis:
+        return Verdict("missing", "Not written yet: the notebook does not define this function.")
+    if not callable(answer):
+        return Verdict("missing", f"The answer is not a function but a {type(answer).__name__}.")
+    ordinary = [case for case in cases if not case.edge]
+    results = []
+    for case in ordinary:
+        given = _call(answer, case, limit)
+        if problem := _unusable(given, case, rules):
+            return _blank_left(answer, problem) or problem
+        results.append(given)
+    if not all(_right(given, case.expected, rules) for given, case in zip(results, ordinary, strict=True)):
+        return _explain(answer, results, ordinary, rules, limit)
+    for case in (case for case in cases if case.edge):
+        if problem := _edge_problem(_call(answer, case, limit), case, rules):
+            return problem
+    if problem := _changed_arguments(answer, ordinary[0]):
+        return problem
+    return Verdict("right", "Right.")
+
+
+def _explain(answer: Callable, results: list, cases: list[Case], rules: Rules, limit: float) -> Verdict:
+    """Find the hint for results of which at least one is wrong."""
+    wrong = next(i for i, case in enumerate(cases) if not _right(results[i], case.expected, rules))
+    given, case = np.asarray(results[wrong]), cases[wrong]
+    if not _same(given, _call(answer, case, limit), rules, equal_nan=True):
+        return Verdict("random", "Two calls with the same arguments differ: something in it is random. Make it deterministic.")
+    where = _first_wrong_entry(given, np.asarray(case.expected), rules)
+    for number, (hint, _) in enumerate(case.mistakes):
+        if all(_made(result, one.mistakes[number][1], rules) for result, one in zip(results, cases, strict=True)):
+            return Verdict("mistake", hint, where)
+    return _violated(given, np.asarray(case.expected), rules) or Verdict("entry", "Not right yet.", where)
+
+
+def _unusable(given: Any, case: Case, rules: Rules) -> Verdict | None:
+    """The problem with a result that is not an array of numbers, or None."""
+    if isinstance(given, Exception):
+        return _told(given, case, rules)
+    if given is None or given is Ellipsis:
+        return Verdict("missing", "Not written yet: it returns nothing. Fill in the blanks (...), and return the result.")
+    kind = type(given).__name__
+    if isinstance(given, Mapping):
+        return Verdict(
+            "type",
+            f"It returns a {kind}, which has no entry for what does not occur, and no order. The answer is an array with one "
+            "position for each possible index.",
+        )
+    if isinstance(given, (list, tuple)):
+        right = _right(_as_array(given), case.expected, rules)
+        return Verdict(
+            "type", f"It returns a {kind}{' of the right numbers' if right else ''}; return an array: np.array(...)."
+        )
+    if np.ndim(case.expected) == 0 and isinstance(given, (int, float)):
+        return None
+    if not isinstance(given, (np.ndarray, np.generic)) or given.dtype.kind not in "biuf":
+        what = f"{kind} of {given.dtype}" if isinstance(given, np.ndarray) else kind
+        return Verdict("type", f"It returns a {what}; the answer is an array of numbers.")
+    return None
+
+
+def _blank_left(answer: Callable, problem: Verdict) -> Verdict | None:
+    """A better hint for a function that fails because it still contains a blank."""
+    constants = getattr(getattr(answer, "__code__", None), "co_consts", ())
+    if problem.kind in ("error", "type") and any(constant is Ellipsis for constant in constants):
+        return Verdict("missing", f"Not written yet: a blank (...) is left. ({problem.hint})")
+    return None
+
+
+def _told(error: Exception, case: Case, rules: Rules) -> Verdict:
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, TimeoutError):
+        return Verdict("time", str(error))
+    if "ellipsis" in text.lower():
+        return Verdict("missing", f"Not written yet: a blank (...) is left ({text}).")
+    hints = [hint for part, hint in (rules.error_hints or {}).items() if part in text]
+    where = f"(Expected is an array of shape {np.shape(case.expected)}: {rules.shape}.)"
+    return Verdict("error", f"It fails with {text}.{' ' + hints[0] if hints else ''}", where)
+
+
+def _violated(given: np.ndarray, expected: np.ndarray, rules: Rules) -> Verdict | None:
+    """The first property that a result lacks."""
+    where = _first_wrong_entry(given, expected, rules)
+    if given.shape != expected.shape:
+        if given.ndim > 1 and _same(given.T, expected, rules):
+            return Verdict("shape", f"Transposed: got shape {given.shape}, expected {expected.shape} ({rules.shape}).")
+        return Verdict("shape", f"Wrong shape: got {given.shape}, expected {expected.shape} ({rules.shape}).")
+    if given.dtype.kind == "b" and expected.dtype.kind != "b":
+        return Verdict("dtype", "Wrong dtype: it returns booleans, expected numbers.", where)
+    if rules.integer and given.dtype.kind == "f":
+        return Verdict("dtype", f"Wrong dtype: got {given.dtype}, expected integers.", where)
+    if not np.isfinite(given).all() and np.isfinite(expected).all():
+        return Verdict(
+            "range", f"It returns {'NaN' if np.isnan(given).any() else 'infinity'}: is there a division by 0?", where
+        )
+    slack = rules.tolerance * max(1.0, float(np.abs(expected).max(initial=0)))
+    if given.size and (given.min() < rules.low - slack or given.max() > rules.high + slack):
+        bounds = f"{rules.low:g} to {rules.high:g}"
+        return Verdict("range", f"Out of range: got {given.min():g} to {given.max():g}, allowed are {bounds}.", where)
+    if rules.total is not None and given.size:
+        sums = np.atleast_1d(given.sum(axis=-1))
+        off = ~np.isclose(sums, rules.total) & ~np.isclose(sums, np.atleast_1d(expected.sum(axis=-1)))
+        if off.any():
+            return Verdict("sum", f"Wrong sum: got {sums[off][0]:g}, expected {rules.total:g} along the last axis.", where)
+    return None
+
+
+def _first_wrong_entry(given: np.ndarray, expected: np.ndarray, rules: Rules) -> str:
+    if given.shape != expected.shape:
+        return f"(Shape: got {given.shape}, expected {expected.shape}.)"
+    wrong = ~_close(given, expected, rules)
+    if not wrong.any():
+        return ""
+    if given.ndim == 0:
+        return f"(Got {given:.6g}, expected {expected:.6g}.)"
+    place = tuple(int(i) for i in np.argwhere(wrong)[0])
+    index = ", ".join(map(str, place))
+    return (
+        f"(First wrong entry: [{index}] is {given[place]:.6g}, expected {expected[place]:.6g}; "
+        f"{int(wrong.sum())} of {wrong.size} are wrong.)"
+    )
+
+
+def _edge_problem(given: Any, case: Case, rules: Rules) -> Verdict | None:
+    if isinstance(given, Exception):
+        return Verdict("edge", case.edge, f"({type(given).__name__}: {given})")
+    if problem := _unusable(given, case, rules):
+        return Verdict("edge", case.edge, f"({problem})")
+    if _right(given, case.expected, rules):
+        return None
+    return Verdict("edge", case.edge, _first_wrong_entry(np.asarray(given), np.asarray(case.expected), rules))
+
+
+def _changed_arguments(answer: Callable, case: Case) -> Verdict | None:
+    copies = _copied(case.arguments)
+    try:
+        with np.errstate(all="ignore"):
+            answer(*copies)
+    except Exception:  # a function that fails at its second call only is not worth a hint of its own
+        return None
+    for given, before in zip(copies, case.arguments, strict=True):
+        if isinstance(before, np.ndarray) and not np.array_equal(given, before):
+            return Verdict("changed", "The result is right, but the function changes its arguments. Work on a copy: a.copy().")
+    return None
+
+
+def _call(answer: Callable, case: Case, limit: float) -> Any:
+    """The result for copies of the arguments, or the error that is raised."""
+    try:
+        with np.errstate(all="ignore"), _at_most(limit):
+            return answer(*_copied(case.arguments))
+    except Exception as error:
+        return error
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError after some seconds, in the main thread of systems that have alarms."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError(f"It does not return within {seconds:g} seconds. Does a loop never end?")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _copied(arguments: tuple) -> tuple:
+    def one(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return value.copy()
+        return [one(item) for item in value] if isinstance(value, list) else value
+
+    return tuple(one(argument) for argument in arguments)
+
+
+def _as_array(given: Any) -> np.ndarray:
+    try:
+        return np.asarray(given)
+    except ValueError:
+        return np.array(None)
+
+
+def _right(given: Any, expected: Any, rules: Rules) -> bool:
+    """Whether values and kind of number agree."""
+    given = np.asarray(given)
+    if given.dtype.kind == "b" or (rules.integer and given.dtype.kind not in "iu"):
+        return False
+    return _same(given, expected, rules)
+
+
+def _made(given: Any, mistake: Any, rules: Rules) -> bool:
+    """Whether a result is that of a mistake, or a multiple of it."""
+    if isinstance(mistake, Exception) or mistake is None:
+        return False
+    given, mistake = np.asarray(given), np.asarray(mistake)
+    if _same(given, mistake, rules, equal_nan=True):
+        return True
+    if not rules.scale_free or not np.any(mistake) or not np.any(given) or given.shape != mistake.shape:
+        return False
+    return _same(given / np.abs(given).sum(), mistake / np.abs(mistake).sum(), rules)
+
+
+def _same(given: Any, expected: Any, rules: Rules, *, equal_nan: bool = False) -> bool:
+    try:
+        given, expected = np.asarray(given, dtype=float), np.asarray(expected, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    return given.shape == expected.shape and bool(_close(given, expected, rules, equal_nan=equal_nan).all())
+
+
+def _close(given: np.ndarray, expected: np.ndarray, rules: Rules, *, equal_nan: bool = False) -> np.ndarray:
+    scale = float(np.abs(expected[np.isfinite(expected)]).max(initial=0)) if np.size(expected) else 0.0
+    with np.errstate(all="ignore"):
+        return np.asarray(
+            np.isclose(given, expected, rtol=rules.tolerance, atol=1e-2 * rules.tolerance * scale, equal_nan=equal_nan)
+        )
