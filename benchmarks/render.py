@@ -10,8 +10,8 @@ A table is between two marks. The first mark names the type of table and a file 
 
 ``bench FILE``, ``comparison FILE`` and ``few FILE`` accept the conditions ``dataset``, ``split``, ``recipe``, ``title`` (each
 a name) and ``validation`` (yes or no). ``comparison`` adds sentences, and the rows of benchmarks/FILE.toml without a result.
-``speed FILE`` accepts ``topic=NAME``; ``decision FILE``, ``end_to_end FILE``, ``robustness FILE`` and ``scene_networks FILE`` accept no
-conditions. ``plot FILE`` shows docs/pictures/FILE.svg.
+``speed FILE`` accepts ``topic=NAME``; ``decision FILE``, ``end_to_end FILE``, ``robustness FILE`` and ``scene_networks FILE``
+accept no conditions. ``plot FILE`` shows docs/pictures/FILE.svg.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ def _speed(path: Path, wanted: dict[str, str]) -> str:
 
 def _decision(path: Path, wanted: dict[str, str]) -> str:
     """Return table and plot for the results beside `path`, which the mark names for its date."""
-    rows = [row for name in decision.FILES for row in read_results(path.parent / name).values() if row["dataset"] in decision.IMAGES]
+    every = (row for name in decision.FILES for row in read_results(path.parent / name).values())
+    rows = [row for row in every if row["dataset"] in decision.IMAGES]
     picture = f"![Accuracy of all measured models on each dataset](pictures/{decision.PICTURE.name})"
     return f"{decision.table(decision.figures(rows))}\n\n{picture}\n\n{_measured_on(rows)}"
 

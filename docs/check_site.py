@@ -1,6 +1,6 @@
 """Check the built site: links lead somewhere, images have descriptions, and nothing is loaded from another server.
 
-    python docs/check_site.py [build/site]
+python docs/check_site.py [build/site]
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 # Attributes whose address the browser loads without a click. A link of another kind is only an address.
-LOADED = {("script", "src"), ("img", "src"), ("source", "src"), ("iframe", "src"), ("video", "src"), ("audio", "src"), ("embed", "src")}
+LOADED = {
+    ("script", "src"),
+    ("img", "src"),
+    ("source", "src"),
+    ("iframe", "src"),
+    ("video", "src"),
+    ("audio", "src"),
+    ("embed", "src"),
+}
 LOADED_LINKS = {"stylesheet", "icon", "shortcut icon", "preload", "modulepreload", "prefetch", "manifest"}
 IN_CSS = re.compile(r"(?:url\(\s*|@import\s+)[\"']?(?P<address>(?:https?:)?//[^\"')\s]+)")
 

@@ -9,9 +9,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT), str(HERE), str(HERE / "_extensions")]
 
-import api_pages  # noqa: E402  (the folders must be on the path first)
+import api_pages
 
-import featrec  # noqa: E402
+import featrec
 
 project = "featrec"
 author = "The featrec developers"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -111,10 +112,11 @@ def _page(stage: str, name: str) -> str:
 
 
 def _members(thing: type) -> list[str]:
-    """Public methods and properties that featrec defines; scikit-learn's own (``get_params``) are left out."""
+    """Public methods and properties that featrec defines; scikit-learn's own (``get_params``, requests) are left out."""
     if issubclass(thing, BaseException):
         return []
-    return [name for name in dir(thing) if not name.startswith("_") and _is_documented(thing, name)]
+    names = [name for name in dir(thing) if not name.startswith("_") and not re.fullmatch(r"set_\w+_request", name)]
+    return [name for name in names if _is_documented(thing, name)]
 
 
 def _is_documented(thing: type, name: str) -> bool:
@@ -128,5 +130,11 @@ def _title(text: str) -> str:
     return f"{text}\n{'=' * len(text)}"
 
 
+def escape_attributes(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """An attribute in a shape, as in "array of shape (n_components_, d)", is no link target of reStructuredText."""
+    lines[:] = [re.sub(r"(?<=\w)_(?=[,)])", r"\_", line) if " shape (" in line else line for line in lines]
+
+
 def setup(app: Any) -> dict[str, bool]:
+    app.connect("autodoc-process-docstring", escape_attributes, priority=1)  # before numpydoc
     return {"parallel_read_safe": True, "parallel_write_safe": True}

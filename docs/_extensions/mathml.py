@@ -5,18 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from docutils import nodes
-from docutils.utils.math import latex2mathml
+from docutils.utils.math import MathError, latex2mathml
+from sphinx.util import logging
+
+LOGGER = logging.getLogger(__name__)
+
+
+def mathml(node: nodes.Element, *, as_block: bool) -> str:
+    """The formula as MathML, or a warning that names it."""
+    try:
+        return latex2mathml.tex2mathml(node.astext(), as_block=as_block)
+    except MathError as error:
+        LOGGER.warning("formula %r: %s", node.astext(), error, location=node)
+        return node.astext()
 
 
 def visit_math(self: Any, node: nodes.math) -> None:
-    self.body.append(latex2mathml.tex2mathml(node.astext()))
+    self.body.append(mathml(node, as_block=False))
     raise nodes.SkipNode
 
 
 def visit_math_block(self: Any, node: nodes.math_block) -> None:
-    self.body.append('<div class="math-block" tabindex="0">')
-    self.body.append(latex2mathml.tex2mathml(node.astext(), as_block=True))
-    self.body.append("</div>\n")
+    self.body.append(f'<div class="math-block" tabindex="0">{mathml(node, as_block=True)}</div>\n')
     raise nodes.SkipNode
 
 

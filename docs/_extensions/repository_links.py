@@ -25,12 +25,21 @@ FOLDERS = {"../benchmarks/results": "../benchmarks/results/README.md"}
 PICTURES = (".svg", ".png")
 # The start page and the sections in the navigation bar.
 SECTIONS = {
-    "index": ["five_minutes", "which_features", "guide/README", "gallery/index", "how_to/README", "lessons/README", "api/index", "background"],
+    "index": [
+        "five_minutes",
+        "which_features",
+        "guide/README",
+        "gallery/index",
+        "how_to/README",
+        "lessons/README",
+        "api/index",
+        "background",
+    ],
 }
 
 
 def rewritten(text: str, folder: str, place: str, documents: set[str]) -> str:
-    """The text with the links of the site. Its links are relative to `folder`; the page is in `place` (both relative to docs/)."""
+    """The text with the links of the site. Links start at `folder`, the page is in `place`, both relative to docs/."""
 
     def link(found: re.Match[str]) -> str:
         path = posixpath.normpath(posixpath.join(folder, found["path"]))
@@ -52,7 +61,7 @@ def contents(text: str, docname: str) -> list[str]:
 
 
 def read(app: Any, docname: str, content: list[str]) -> None:
-    """Rewrite links, append the hidden table of contents to index pages, and fill the pages that show a file of the repository."""
+    """Rewrite links, append the table of contents to index pages, and fill the pages that show a file of the repository."""
     if not str(app.env.doc2path(docname)).endswith(".md"):
         return
     text, folder, documents = content[0], posixpath.dirname(docname), app.env.found_docs

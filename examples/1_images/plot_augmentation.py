@@ -15,10 +15,14 @@ from featrec.datasets import load_dataset
 from featrec.descriptors import HOG
 from featrec.preprocessing import Augmented
 
-train, test = load_dataset("shapes", n_train=80, n_test=400, random_state=1)
-model = make_pipeline(HOG(pixels_per_cell=(12, 12)), WideRidge())
-changes = {"mirrored": {"flip": "horizontal"}, "rotated": {"rotate": 20}, "rotated and shifted": {"rotate": 20, "translate": 0.08}}
-numbers = [0, 1, 3, 7]
+train, test = load_dataset("shapes", n_train=80, n_test=240, random_state=1)
+model = make_pipeline(HOG(pixels_per_cell=(16, 16)), WideRidge())
+changes = {
+    "mirrored": {"flip": "horizontal"},
+    "rotated": {"rotate": 20},
+    "rotated and shifted": {"rotate": 20, "translate": 0.08},
+}
+numbers = [0, 1, 3, 6]
 
 # %%
 # Fit each model with a growing number of copies. The test set does not change.

@@ -2,8 +2,8 @@
 Straighten handwritten digits
 =============================
 
-People slant their digits by different angles. :class:`~featrec.preprocessing.Deskew` computes the slant of each image from its
-moments and removes it by a shear. Images of one class then differ less.
+People slant their digits by different angles. :class:`~featrec.preprocessing.Deskew` computes the slant of each image from
+its moments and removes it by a shear. Images of one class then differ less.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 A dataset that can be made harder
 =================================
 
-The dataset "shapes" is generated, so its difficulty is a choice. Each of its strengths lies between 0 and 1. Set one of them to
-1 and all others to 0 to see which change a model tolerates and which it does not.
+The dataset "shapes" is generated, so its difficulty is a choice. Each of its strengths lies between 0 and 1. Set one of
+them to 1 and all others to 0 to see which change a model tolerates and which it does not.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 Find images by colour
 =====================
 
-A colour histogram says how much of each colour an image contains, and nothing about where. This suffices to find the crops of the
-same photograph: the nearest histograms belong to images with the same mood of colour.
+A colour histogram says how much of each colour an image contains, and nothing about where. This suffices to find the crops
+of the same photograph: the nearest histograms belong to images with the same mood of colour.
 """
 
 import matplotlib.pyplot as plt

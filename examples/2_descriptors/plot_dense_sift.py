@@ -2,8 +2,8 @@
 Dense SIFT on a grid
 ====================
 
-:class:`~featrec.descriptors.DenseSIFT` describes the image at every few pixels instead of at keypoints. Flat areas are described,
-too, which helps to recognise scenes and textures. Descriptors with little contrast are set to zero.
+:class:`~featrec.descriptors.DenseSIFT` describes the image at every few pixels instead of at keypoints. Flat areas are
+described, too, which helps to recognise scenes and textures. Descriptors with little contrast are set to zero.
 """
 
 import matplotlib.pyplot as plt
@@ -18,8 +18,8 @@ bag = DenseSIFT(step=12, bin_sizes=(4, 8)).fit([image]).extract(image)
 print(bag.descriptors.shape, bag.frames.shape)
 
 # %%
-# Left: the grid of the two sizes. Right: how long the descriptors are before normalisation is not kept, but which of them are
-# zero is: the sky has too little contrast.
+# Left: the grid of the two sizes. Right: how long the descriptors are before normalisation is not kept, but which of them
+# are zero is: the sky has too little contrast.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.2), layout="constrained")
 plot_keypoints(image, bag, max_frames=2000, ax=left)

@@ -2,8 +2,9 @@
 Keypoints of four detectors
 ===========================
 
-A detector finds places that can be found again in another photograph of the same thing. SIFT looks for blobs at all scales, ORB
-and BRISK for corners, and AKAZE for blobs in a scale space that keeps edges. Circles show position and size, lines the angle.
+A detector finds places that can be found again in another photograph of the same thing. SIFT looks for blobs at all scales,
+ORB and BRISK for corners, and AKAZE for blobs in a scale space that keeps edges. Circles show position and size, lines the
+angle.
 """
 
 import matplotlib.pyplot as plt

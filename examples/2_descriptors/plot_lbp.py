@@ -2,8 +2,8 @@
 Local binary patterns of textures
 =================================
 
-LBP compares each pixel with the pixels around it. The resulting pattern of lighter and darker neighbours is a number, and the
-histogram of these numbers describes a texture, independent of overall brightness.
+LBP compares each pixel with the pixels around it. The resulting pattern of lighter and darker neighbours is a number, and
+the histogram of these numbers describes a texture, independent of overall brightness.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,9 @@
 Patches, whitened patches and words
 ===================================
 
-The recipes for small images describe an image by its patches. Neighbouring pixels are alike, so raw patches mostly differ in
-smooth changes of brightness. Whitening gives all directions the same variance, and the words that k-means finds turn into edges.
+The recipes for small images describe an image by its patches. Neighbouring pixels are alike, so raw patches mostly differ
+in smooth changes of brightness. Whitening gives all directions the same variance, and the words that k-means finds turn
+into edges.
 """
 
 import matplotlib.pyplot as plt

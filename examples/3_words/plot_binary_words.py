@@ -3,8 +3,8 @@ Words of bits
 =============
 
 ORB describes a corner by 256 comparisons of pixels, packed into 32 bytes. The mean of packed bytes means nothing, so
-:class:`~featrec.vocabularies.BinaryVocabulary` learns words by majority: each bit of a word has the value that most of its members
-have. Vocabularies for numbers refuse packed bits.
+:class:`~featrec.vocabularies.BinaryVocabulary` learns words by majority: each bit of a word has the value that most of its
+members have. Vocabularies for numbers refuse packed bits.
 """
 
 import matplotlib.pyplot as plt
@@ -21,8 +21,8 @@ descriptors = np.concatenate([bag.descriptors for bag in bags])
 nearest = vocabulary.nearest(descriptors)
 
 # %%
-# How often is each bit set among the members of a word? Blue and red bits have the same value in nearly all of them; pale bits
-# are undecided. Bits that most words share carry little information.
+# How often is each bit set among the members of a word? Blue and red bits have the same value in nearly all of them; pale
+# bits are undecided. Bits that most words share carry little information.
 
 bits = np.unpackbits(descriptors, axis=1)
 order = np.argsort(-np.bincount(nearest, minlength=32))

@@ -2,9 +2,9 @@
 A mixture of Gaussians instead of words
 =======================================
 
-k-means divides descriptors by the nearest word. A mixture also learns how far each component reaches in every direction, and how
-often it occurs. :class:`~featrec.encoders.FisherVector` uses all three. We show a mixture in the plane of the first two principal
-components of dense SIFT.
+k-means divides descriptors by the nearest word. A mixture also learns how far each component reaches in every direction,
+and how often it occurs. :class:`~featrec.encoders.FisherVector` uses all three. We show a mixture in the plane of the first
+two principal components of dense SIFT.
 """
 
 import matplotlib.pyplot as plt

@@ -3,8 +3,8 @@ One word, several words, or weights that sum to one
 ===================================================
 
 A descriptor that lies between two words must choose in :class:`~featrec.encoders.BagOfWords`.
-:class:`~featrec.encoders.SoftBagOfWords` divides its vote among nearby words, and :class:`~featrec.encoders.LLC` looks for weights
-that reconstruct it from its nearest words.
+:class:`~featrec.encoders.SoftBagOfWords` divides its vote among nearby words, and :class:`~featrec.encoders.LLC` looks for
+weights that reconstruct it from its nearest words.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 How many words?
 ===============
 
-Too few words put different structures into one bin; many words need more training images. We measure the accuracy for several
-sizes by cross-validation on the training set, so that the test set remains unused until the choice is made.
+Too few words put different structures into one bin; many words need more training images. We measure the accuracy for
+several sizes by cross-validation on the training set, so that the test set remains unused until the choice is made.
 """
 
 import matplotlib.pyplot as plt
@@ -17,12 +17,14 @@ from featrec.descriptors import DenseSIFT
 from featrec.encoders import BagOfWords
 from featrec.pairwise import HistogramKernel
 
-train, test = load_dataset("shapes", n_train=320, n_test=320)
-sizes = [5, 10, 20, 50, 100, 200, 400]
+train, test = load_dataset("shapes", n_train=240, n_test=240)
+sizes = [5, 20, 80, 320]
 
 
 def model(n_words):
-    return make_pipeline(DenseSIFT(step=8), BagOfWords(n_words, random_state=0, max_descriptors=20_000), SVC(kernel=HistogramKernel()))
+    return make_pipeline(
+        DenseSIFT(step=10), BagOfWords(n_words, random_state=0, max_descriptors=10_000), SVC(kernel=HistogramKernel())
+    )
 
 
 scores = np.array([cross_val_score(model(size), train, train.labels, cv=3) for size in sizes])

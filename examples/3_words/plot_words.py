@@ -2,8 +2,8 @@
 Words of textures
 =================
 
-A vocabulary is learned from descriptors, so its words are points in a space of 128 dimensions. To see what a word means, we show
-the patches whose descriptors are nearest to it. Patches of one word should look alike.
+A vocabulary is learned from descriptors, so its words are points in a space of 128 dimensions. To see what a word means, we
+show the patches whose descriptors are nearest to it. Patches of one word should look alike.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 A map of images
 ===============
 
-A code is a point in a space of hundreds of dimensions. Projected to the plane, images with similar codes lie side by side, so the map
-shows which classes the codes separate before any classifier is trained.
+A code is a point in a space of hundreds of dimensions. Projected to the plane, images with similar codes lie side by side,
+so the map shows which classes the codes separate before any classifier is trained.
 """
 
 import matplotlib.pyplot as plt
@@ -18,7 +18,7 @@ from featrec.encoders import FisherVector
 from featrec.plotting import PALETTE
 
 train, _ = load_dataset("textures", n_train=24)
-encode = make_pipeline(DenseSIFT(step=6), RootSIFT(), Whiten(32, random_state=0), FisherVector(8, random_state=0))
+encode = make_pipeline(DenseSIFT(step=8), RootSIFT(), Whiten(32, random_state=0), FisherVector(8, random_state=0))
 codes = PCA(30, random_state=0).fit_transform(encode.fit_transform(train))
 places = TSNE(perplexity=15, random_state=0).fit_transform(codes)
 
@@ -26,7 +26,7 @@ places = TSNE(perplexity=15, random_state=0).fit_transform(codes)
 # The labels are used for the frames only.
 
 colors = dict(zip(train.classes, PALETTE, strict=False))
-figure, ax = plt.subplots(figsize=(9, 7.4), layout="constrained")
+figure, ax = plt.subplots(figsize=(9, 7.4))
 ax.scatter(*places.T, s=0)
 for image, label, place in zip(train, train.labels, places, strict=True):
     frame = {"edgecolor": colors[label], "linewidth": 3, "boxstyle": "square,pad=0"}

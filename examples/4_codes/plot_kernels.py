@@ -2,8 +2,8 @@
 Kernels between histograms
 ==========================
 
-The dot product of two histograms is dominated by their large bins. The intersection sums what two histograms share in each bin, and
-chi-square relates differences to the size of the bin. Both are usual for bags of words.
+The dot product of two histograms is dominated by their large bins. The intersection sums what two histograms share in each
+bin, and chi-square relates differences to the size of the bin. Both are usual for bags of words.
 """
 
 import matplotlib.pyplot as plt

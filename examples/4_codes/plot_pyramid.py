@@ -2,8 +2,8 @@
 Regions of a spatial pyramid
 ============================
 
-A bag of words knows which words an image has, and not where. A pyramid divides the image into regions, encodes each of them, and
-concatenates the codes. Every further level makes the code longer and more specific about positions.
+A bag of words knows which words an image has, and not where. A pyramid divides the image into regions, encodes each of
+them, and concatenates the codes. Every further level makes the code longer and more specific about positions.
 """
 
 import matplotlib.pyplot as plt
@@ -16,15 +16,16 @@ from featrec.descriptors import DenseSIFT
 from featrec.encoders import BagOfWords, SpatialPyramid
 from featrec.pairwise import HistogramKernel
 
-train, test = load_dataset("shapes", n_train=240, n_test=8)
+train, test = load_dataset("shapes", n_train=160, n_test=8)
 scores = {}
 for levels in (1, 2, 3):
-    encoder = SpatialPyramid(BagOfWords(60, random_state=0, max_descriptors=20_000), levels=levels)
-    model = make_pipeline(DenseSIFT(step=6), encoder, SVC(kernel=HistogramKernel()))
+    encoder = SpatialPyramid(BagOfWords(60, random_state=0, max_descriptors=10_000), levels=levels)
+    model = make_pipeline(DenseSIFT(step=8), encoder, SVC(kernel=HistogramKernel()))
     scores[levels] = 100 * cross_val_score(model, train, train.labels, cv=3)
 
 # %%
-# Upper row: the regions of each level on a training image. Below: the accuracy of three folds with all levels up to this one.
+# Upper row: the regions of each level on a training image. Below: the accuracy of three folds with all levels up to this
+# one.
 
 figure, panels = plt.subplots(2, 3, figsize=(10, 5.8), layout="constrained", sharey="row", height_ratios=[3, 2])
 image = train[2]

@@ -2,8 +2,9 @@
 Counts, VLAD or Fisher vectors
 ==============================
 
-A bag of words counts. VLAD also sums how descriptors differ from their word, and a Fisher vector how they change the means and
-variances of a mixture. They need fewer words for codes of the same length. Which is worth it depends on the images: measure.
+A bag of words counts. VLAD also sums how descriptors differ from their word, and a Fisher vector how they change the means
+and variances of a mixture. They need fewer words for codes of the same length. Which is worth it depends on the images:
+measure.
 """
 
 import matplotlib.pyplot as plt
@@ -16,11 +17,11 @@ from featrec.descriptors import DenseSIFT, RootSIFT, Whiten
 from featrec.encoders import VLAD, BagOfWords, FisherVector
 from featrec.evaluation import evaluate
 
-train, test = load_dataset("shapes", n_train=320, n_test=400)
-steps = make_pipeline(DenseSIFT(step=8), RootSIFT(), Whiten(40, random_state=0, max_descriptors=20_000)).fit(train)
-options = {"random_state": 0, "max_descriptors": 20_000}
+train, test = load_dataset("shapes", n_train=240, n_test=320)
+steps = make_pipeline(DenseSIFT(step=12), RootSIFT(), Whiten(40, random_state=0, max_descriptors=10_000)).fit(train)
+options = {"random_state": 0, "max_descriptors": 10_000}
 families = {
-    "BagOfWords": [BagOfWords(n, norm="l2", **options) for n in (30, 120, 480)],
+    "BagOfWords": [BagOfWords(n, norm="l2", **options) for n in (20, 80, 320)],
     "VLAD": [VLAD(n, **options) for n in (2, 8, 32)],
     "FisherVector": [FisherVector(n, **options) for n in (2, 8, 32)],
 }

@@ -2,8 +2,8 @@
 A grid search that describes each image once
 ============================================
 
-A grid search fits many pipelines on the same images. With ``cache=``, the extractor stores its results in a folder, and every further
-fit reads them. We count how often images are described, and how often an entry is read.
+A grid search fits many pipelines on the same images. With ``cache=``, the extractor stores its results in a folder, and
+every further fit reads them. We count how often images are described, and how often an entry is read.
 """
 
 import tempfile

@@ -2,8 +2,8 @@
 Digits, and the ones that fail
 ==============================
 
-``patches_ridge`` is a fast recipe for small images: codes of whitened patches and a linear classifier. We look at the images that it
-gets wrong, since errors often show what a model needs, or that a label is doubtful.
+``patches_ridge`` is a fast recipe for small images: codes of whitened patches and a linear classifier. We look at the
+images that it gets wrong, since errors often show what a model needs, or that a label is doubtful.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,9 @@
 Find a face with a sliding window
 =================================
 
-A classifier of small images becomes a detector if it classifies every window of a photograph. HOG and a linear SVM have found people
-and faces this way since 2005. The dataset "faces" has 25 × 25 patches of faces and of background; that is enough for a first look.
+A classifier of small images becomes a detector if it classifies every window of a photograph. HOG and a linear SVM have
+found people and faces this way since 2005. The dataset "faces" has 25 × 25 patches of faces and of background; that is
+enough for a first look.
 """
 
 import matplotlib.pyplot as plt
@@ -26,7 +27,14 @@ hog = HOG(pixels_per_cell=(5, 5), cells_per_block=(2, 2))
 
 random = np.random.default_rng(0)
 others = []
-for photograph in (data.coffee(), data.rocket(), data.immunohistochemistry(), data.stereo_motorcycle()[0], data.brick(), data.page()):
+for photograph in (
+    data.coffee(),
+    data.rocket(),
+    data.immunohistochemistry(),
+    data.stereo_motorcycle()[0],
+    data.brick(),
+    data.page(),
+):
     gray = as_gray(photograph)
     for _ in range(80):
         side = int(random.integers(25, 120))

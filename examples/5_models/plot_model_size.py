@@ -2,8 +2,8 @@
 Accuracy against the size of the model file
 ===========================================
 
-A model that must fit on a small device, or be sent to many of them, is judged by its size, too. ``model_bytes`` returns the size of the
-file that ``save`` would write. Every point is one number of words or components.
+A model that must fit on a small device, or be sent to many of them, is judged by its size, too. ``model_bytes`` returns the
+size of the file that ``save`` would write. Every point is one number of words or components.
 """
 
 import matplotlib.pyplot as plt
@@ -15,14 +15,14 @@ from featrec.descriptors import HOG, LBP, DenseSIFT, TinyImage, Whiten
 from featrec.encoders import BagOfWords, FisherVector
 from featrec.persistence import model_bytes
 
-train, test = load_dataset("shapes", n_train=320, n_test=400)
-options = {"random_state": 0, "max_descriptors": 20_000}
+train, test = load_dataset("shapes", n_train=240, n_test=320)
+options = {"random_state": 0, "max_descriptors": 10_000}
 families = {
     "pixels": [TinyImage(size=(n, n)) for n in (8, 16, 32)],
     "LBP": [LBP(grids=((n, n),)) for n in (1, 2, 4)],
     "HOG": [HOG(pixels_per_cell=(n, n), cells_per_block=(2, 2)) for n in (24, 16, 8)],
-    "words": [make_pipeline(DenseSIFT(step=8), BagOfWords(n, norm="l2", **options)) for n in (20, 100, 500)],
-    "Fisher": [make_pipeline(DenseSIFT(step=8), Whiten(32, **options), FisherVector(n, **options)) for n in (2, 8, 32)],
+    "words": [make_pipeline(DenseSIFT(step=10), BagOfWords(n, norm="l2", **options)) for n in (10, 50, 250)],
+    "Fisher": [make_pipeline(DenseSIFT(step=10), Whiten(32, **options), FisherVector(n, **options)) for n in (2, 8, 32)],
 }
 points = {}
 for name, features in families.items():

@@ -2,8 +2,8 @@
 Your own encoder
 ================
 
-An encoder pools the descriptors of an image into one row. Three methods suffice, and a spatial pyramid works with them, too. Here:
-:class:`~featrec.encoders.BagOfWords` counts words, and ``WordPresence`` only notes which words occur.
+An encoder pools the descriptors of an image into one row. Three methods suffice, and a spatial pyramid works with them,
+too. Here: :class:`~featrec.encoders.BagOfWords` counts words, and ``WordPresence`` only notes which words occur.
 """
 
 import matplotlib.pyplot as plt
@@ -55,7 +55,9 @@ check_encoder(SpatialPyramid(WordPresence(6), levels=2))
 
 train, test = load_dataset("textures")
 models = {
-    f"{name}, {n} words": make_pipeline(DenseSIFT(step=8), kind(n, random_state=0, max_descriptors=20_000), LinearSVC(random_state=0))
+    f"{name}, {n} words": make_pipeline(
+        DenseSIFT(step=8), kind(n, random_state=0, max_descriptors=20_000), LinearSVC(random_state=0)
+    )
     for n in (20, 300)
     for name, kind in (("count", BagOfWords), ("presence", WordPresence))
 }

@@ -2,8 +2,8 @@
 Your own extractor
 ==================
 
-An extractor needs one method that turns an image into a vector. The base class checks the input, runs threads, and names the image in
-errors. Here: the spectrum of an image, in rings of equal frequency and wedges of equal direction.
+An extractor needs one method that turns an image into a vector. The base class checks the input, runs threads, and names
+the image in errors. Here: the spectrum of an image, in rings of equal frequency and wedges of equal direction.
 """
 
 import matplotlib.pyplot as plt
@@ -44,7 +44,12 @@ codes = Spectrum().fit_transform(train)
 figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.8), layout="constrained")
 relative = np.array([codes[train.labels == name].mean(axis=0) for name in train.classes]) - codes.mean(axis=0)
 drawn = left.imshow(relative, cmap="RdBu_r", vmin=-np.abs(relative).max(), vmax=np.abs(relative).max(), aspect="auto")
-left.set(yticks=range(8), yticklabels=train.classes, xticks=[3.5, 11.5], xticklabels=["rings: low to high frequency", "wedges: direction"])
+left.set(
+    yticks=range(8),
+    yticklabels=train.classes,
+    xticks=[3.5, 11.5],
+    xticklabels=["rings: low to high frequency", "wedges: direction"],
+)
 left.axvline(7.5, color="black")
 left.set_title("mean code, less the mean of all classes")
 figure.colorbar(drawn, ax=left)

@@ -2,8 +2,8 @@
 Which texture is where?
 =======================
 
-A texture classifier that sees small windows can colour a whole image by texture. We train on the left halves of photographs and colour
-a mosaic of their right halves, so that no pixel of the mosaic was used for training.
+A texture classifier that sees small windows can colour a whole image by texture. We train on the left halves of photographs
+and colour a mosaic of their right halves, so that no pixel of the mosaic was used for training.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 Which classes are confused
 ==========================
 
-One number hides which errors a model makes. The confusion matrix shows them, and ``most_confused`` lists the largest. We look at the
-images behind the largest one.
+One number hides which errors a model makes. The confusion matrix shows them, and ``most_confused`` lists the largest. We
+look at the images behind the largest one.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 Nineteen ways to spoil an image
 ===============================
 
-:func:`~featrec.evaluation.corrupt` has the fifteen corruptions of ImageNet-C, and four changes of viewpoint and colour, in five
-severities. The figure shows each at severity 4.
+:func:`~featrec.evaluation.corrupt` has the fifteen corruptions of ImageNet-C, and four changes of viewpoint and colour, in
+five severities. The figure shows each at severity 4.
 """
 
 import matplotlib.pyplot as plt

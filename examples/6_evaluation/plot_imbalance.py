@@ -2,8 +2,8 @@
 A rare class
 ============
 
-If one class has few images, a classifier can be accurate and still never find it. ``class_weight="balanced"`` gives each class the
-same weight, and balanced accuracy, the mean of the recalls, shows whether that helped.
+If one class has few images, a classifier can be accurate and still never find it. ``class_weight="balanced"`` gives each
+class the same weight, and balanced accuracy, the mean of the recalls, shows whether that helped.
 """
 
 import matplotlib.pyplot as plt

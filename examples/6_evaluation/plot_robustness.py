@@ -2,8 +2,8 @@
 How much accuracy is lost on worse images
 =========================================
 
-Test images often resemble the training images more than images in use will. :func:`~featrec.evaluation.robustness` measures fitted
-models on corrupted copies of the test images.
+Test images often resemble the training images more than images in use will. :func:`~featrec.evaluation.robustness` measures
+fitted models on corrupted copies of the test images.
 """
 
 import matplotlib.pyplot as plt
