@@ -54,7 +54,8 @@ class Page(HTMLParser):
 
 def problems(site: Path) -> list[str]:
     """One line for each problem, sorted."""
-    pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
+    paths = [path for path in sorted(site.rglob("*.html")) if path.relative_to(site).parts[0] != "_static"]  # not templates
+    pages = {path: Page(path.read_text(encoding="utf-8")) for path in paths}
     if not pages:
         return [f"{site} contains no pages"]
     found = [f"{path.relative_to(site)}: {text}" for path, page in pages.items() for text in _of_page(path, page, pages)]

@@ -46,7 +46,8 @@ class LinkNames(SphinxPostTransform):
         reference["refdoc"] = self.env.current_document.docname
         copy = node.deepcopy()
         copy["classes"] = [*copy["classes"], "py", "py-obj", "xref"]
-        return reference + copy
+        reference.append(copy)
+        return reference
 
 
 def _is_within(node: nodes.Node, kinds: tuple[type, ...]) -> bool:

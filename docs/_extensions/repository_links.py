@@ -23,19 +23,20 @@ SHOWN = {
 SOURCES = {page.removesuffix(".md"): path for path, page in SHOWN.items()}
 FOLDERS = {"../benchmarks/results": "../benchmarks/results/README.md"}
 PICTURES = (".svg", ".png")
-# The start page and the sections in the navigation bar.
-SECTIONS = {
-    "index": [
-        "five_minutes",
-        "which_features",
-        "guide/README",
-        "gallery/index",
-        "how_to/README",
-        "lessons/README",
-        "api/index",
-        "background",
-    ],
-}
+# Text that only the site shows, such as a link to a page that is written during the build.
+SITE_ONLY = re.compile(r"<!-- site:\s(.*?)\s*-->", re.S)
+# The sections in the navigation bar, in their order.
+SECTIONS = (
+    "Five minutes </five_minutes>",
+    "Which features </which_features>",
+    "/guide/README",
+    "/gallery/index",
+    "/how_to/README",
+    "/lessons/README",
+    "/course/README",
+    "API </api/index>",
+    "/background",
+)
 
 
 def rewritten(text: str, folder: str, place: str, documents: set[str]) -> str:
@@ -51,20 +52,24 @@ def rewritten(text: str, folder: str, place: str, documents: set[str]) -> str:
     return LINK.sub(link, text)
 
 
-def contents(text: str, docname: str) -> list[str]:
-    """The documents that an index page lists, in their order."""
-    if docname in SECTIONS:
-        return SECTIONS[docname]
+def contents(text: str, docname: str, documents: set[str]) -> list[str]:
+    """The entries of the table of contents of an index page, in their order."""
+    if docname == "index":
+        return [entry for entry in SECTIONS if _document(entry) in documents]
     folder = posixpath.dirname(docname)
     paths = [posixpath.splitext(posixpath.normpath(posixpath.join(folder, found["path"])))[0] for found in LINK.finditer(text)]
-    return [path for path in dict.fromkeys(paths) if not path.startswith("..")]
+    return [f"/{path}" for path in dict.fromkeys(paths) if path in documents and path != docname]
+
+
+def _document(entry: str) -> str:
+    return entry.rstrip(">").partition("/")[2]
 
 
 def read(app: Any, docname: str, content: list[str]) -> None:
     """Rewrite links, append the table of contents to index pages, and fill the pages that show a file of the repository."""
     if not str(app.env.doc2path(docname)).endswith(".md"):
         return
-    text, folder, documents = content[0], posixpath.dirname(docname), app.env.found_docs
+    text, folder, documents = SITE_ONLY.sub(r"\1", content[0]), posixpath.dirname(docname), app.env.found_docs
     if docname in SOURCES:
         shown = Path(app.srcdir, SOURCES[docname])
         text = rewritten(shown.read_text(encoding="utf-8"), posixpath.dirname(SOURCES[docname]), folder, documents)
@@ -72,7 +77,7 @@ def read(app: Any, docname: str, content: list[str]) -> None:
     else:
         text = rewritten(text, folder, folder, documents)
     if posixpath.basename(docname) in ("README", "index", "background"):
-        pages = "\n".join(f"/{path}" for path in contents(text, docname) if path in documents and path != docname)
+        pages = "\n".join(contents(text, docname, documents))
         text += f"\n\n```{{toctree}}\n:hidden:\n\n{pages}\n```\n"
     content[0] = text
 
