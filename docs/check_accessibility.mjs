@@ -1,8 +1,8 @@
 // Check pages of the built site with axe-core in Chromium, in light and dark, on a desktop and a phone, and count requests to
 // other servers. Search is tried, too.
 //
-//     npm install --prefix build/node axe-core@4 puppeteer-core@25
-//     NODE_PATH=build/node/node_modules node docs/check_accessibility.mjs build/site [FOLDER FOR SCREENSHOTS]
+//     npm install --prefix build/node axe-core@4 puppeteer-core@24
+//     node docs/check_accessibility.mjs build/site [FOLDER FOR SCREENSHOTS]
 //
 // The environment variable CHROMIUM names the browser; default: /usr/bin/chromium.
 
