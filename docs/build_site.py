@@ -10,6 +10,7 @@ Checks: spelling (codespell), links and anchors within the site, and that no pag
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import time
@@ -32,8 +33,17 @@ def main(arguments: list[str] | None = None) -> int:
     for step in (spelling, lambda: pages(quick=options.quick), links):
         if code := step():
             return code
-    print(f"{OUT / 'index.html'}: built and checked in {time.perf_counter() - started:.0f} s")
+    print(f"{OUT / 'index.html'}: built and checked in {time.perf_counter() - started:.0f} s{slowest()}")
     return 0
+
+
+def slowest() -> str:
+    """The number of examples and the slowest of them, by the clock, as sphinx-gallery recorded when each last ran."""
+    seconds = {path: json.loads(path.read_text())["time"] for path in (HERE / "gallery").rglob("*.cost.json")}
+    if not seconds:
+        return ""
+    longest = max(seconds, key=lambda path: seconds[path])
+    return f"; {len(seconds)} examples ran, the slowest in {seconds[longest]:.0f} s ({longest.name.partition('.')[0]})"
 
 
 def spelling() -> int:

@@ -14,7 +14,7 @@ from featrec.descriptors import LBP
 
 train, _ = load_dataset("textures")
 names = ["brick", "grass", "gravel", "print"]
-codes = LBP(norm="l1").fit_transform(train)
+codes = LBP().fit_transform(train)
 
 # %%
 # Thin lines are single images, thick lines the means. Two textures can be told apart where their bundles of lines separate.
@@ -27,5 +27,5 @@ for (upper, lower), name in zip(panels.T, names, strict=True):
     lower.plot(codes[rows].T, color="#56B4E9", linewidth=0.4)
     lower.plot(codes[rows].mean(axis=0), color="#D55E00", linewidth=1.5)
     lower.set(xlabel="pattern")
-panels[1, 0].set_ylabel("share of pixels")
+panels[1, 0].set_ylabel("root of the share")
 plt.show()

@@ -16,7 +16,7 @@ from featrec.descriptors import DenseSIFT, RootSIFT, Whiten
 from featrec.vocabularies import GaussianVocabulary, KMeansVocabulary
 
 train, _ = load_dataset("textures")
-bags = RootSIFT().fit_transform(DenseSIFT(step=8, bin_sizes=(4, 8)).fit_transform(train))
+bags = RootSIFT().fit_transform(DenseSIFT(step=8, bin_sizes=(4, 8), contrast_threshold=0).fit_transform(train))
 plane = Whiten(2, whiten=False, random_state=0).fit_transform(bags)
 points = np.concatenate([bag.descriptors for bag in plane])
 mixture = GaussianVocabulary(10, random_state=0).fit(points)

@@ -17,7 +17,7 @@ from featrec.descriptors import DenseSIFT, RootSIFT, Whiten
 from featrec.encoders import FisherVector
 from featrec.plotting import PALETTE
 
-train, _ = load_dataset("textures", n_train=24)
+train, _ = load_dataset("textures", n_train=18)
 encode = make_pipeline(DenseSIFT(step=8), RootSIFT(), Whiten(32, random_state=0), FisherVector(8, random_state=0))
 codes = PCA(30, random_state=0).fit_transform(encode.fit_transform(train))
 places = TSNE(perplexity=15, random_state=0).fit_transform(codes)

@@ -32,7 +32,7 @@ info = cache.info()
 print(f"{len(train)} images: described {info.misses} times, read {info.hits} times; best {search.best_params_}")
 scores = search.cv_results_["mean_test_score"].reshape(5, 3)
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained", width_ratios=[3, 2])
-drawn = left.imshow(100 * scores, cmap="viridis")
+drawn = left.imshow(100 * scores, cmap="viridis", aspect="auto")
 for (row, column), score in np.ndenumerate(scores):
     left.text(column, row, f"{score:.0%}", ha="center", va="center", color="white" if score < scores.mean() else "black")
 left.set(xticks=range(3), xticklabels=grid["linearsvc__C"], xlabel="C of the SVM", title="accuracy in three folds")
