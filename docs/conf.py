@@ -56,8 +56,10 @@ intersphinx_mapping = {
 }
 
 INSTALL_CELL = """\
-# Run this cell once, on Colab, Binder or another machine without featrec.
-# %pip install "featrec[plot]"
+try:
+    import featrec
+except ModuleNotFoundError:  # on Colab, Binder or another machine without featrec
+    %pip install "featrec[plot]"
 %matplotlib inline"""
 sphinx_gallery_conf = {
     "examples_dirs": [str(ROOT / "examples")],
