@@ -2,7 +2,7 @@
 
     python3 start.py demo      install featrec and run `featrec demo`; other featrec commands work the same way
     python3 start.py test      install featrec and its test tools, and run the tests in parallel; pytest options may follow
-    python3 start.py docs      install the tools of the documentation, and build its site in build/site; --quick runs no examples
+    python3 start.py docs      install the documentation tools, and build the site in build/site; --quick runs no examples
 
 The environment is the folder .venv next to this file. Later calls use it without installing again.
 """
@@ -38,7 +38,7 @@ def main(arguments):
         if sys.version_info < OLDEST_PYTHON:
             raise SetupError(f"this is Python {sys.version.split()[0]}; run start.py with Python 3.11 or newer")
         extras, command = decide_command(arguments)
-        if set_up(extras) and "test" not in extras:
+        if set_up(extras) and not extras:
             compile_for_the_demo()
         return run(command)
     except SetupError as error:

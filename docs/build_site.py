@@ -52,9 +52,9 @@ def spelling() -> int:
 
 
 def pages(*, quick: bool = False) -> int:
-    """Run Sphinx. Its warnings are errors, and so is an example that fails."""
+    """Run Sphinx on all pages. Its warnings are errors, and so is an example that fails. Unchanged examples do not run again."""
     options = ["-D", "plot_gallery=0"] if quick else []
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-d", str(ROOT / "build" / "doctrees")]
+    command = [sys.executable, "-m", "sphinx", "-E", "-W", "--keep-going", "-q", "-b", "html", "-d", str(ROOT / "build" / "doctrees")]
     return subprocess.call([*command, *options, str(HERE), str(OUT)], cwd=ROOT)
 
 

@@ -30,7 +30,7 @@ const PAGES = {
 const SIZES = { desktop: { width: 1280, height: 900 }, phone: { width: 390, height: 844, isMobile: true, hasTouch: true } };
 const THEMES = ["light", "dark"];
 
-const browser = await puppeteer.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--allow-file-access-from-files"] });
+const browser = await puppeteer.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", protocolTimeout: 300000, args: ["--no-sandbox", "--allow-file-access-from-files"] });
 let failures = 0;
 const fail = (text) => { failures += 1; console.log(text); };
 if (pictures) mkdirSync(pictures, { recursive: true });
@@ -40,6 +40,7 @@ for (const [name, path] of Object.entries(PAGES)) {
   for (const theme of THEMES) for (const [size, viewport] of Object.entries(SIZES)) {
     const page = await browser.newPage();
     const where = `${path}, ${theme}, ${size}`;
+    page.setDefaultTimeout(180000);
     await page.setViewport(viewport);
     await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }, { name: "prefers-reduced-motion", value: "reduce" }]);
     page.on("request", (request) => { if (/^https?:/.test(request.url())) fail(`${where}: requests ${request.url()}`); });
@@ -59,10 +60,11 @@ for (const [name, path] of Object.entries(PAGES)) {
 }
 
 const search = await browser.newPage();
+search.setDefaultTimeout(180000);
 search.on("request", (request) => { if (/^https?:/.test(request.url())) fail(`search: requests ${request.url()}`); });
 await search.goto(`${pathToFileURL(join(site, "search.html")).href}?q=fisher`, { waitUntil: "load" });
 try {
-  await search.waitForFunction(() => document.querySelectorAll("#search-results li").length > 3, { timeout: 15000 });
+  await search.waitForFunction(() => document.querySelectorAll("#search-results li").length > 3, { timeout: 60000 });
 } catch {
   fail("search for 'fisher' finds nothing offline");
 }

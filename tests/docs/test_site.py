@@ -86,6 +86,53 @@ def test_every_page_is_listed_on_an_index_page():
     assert {page.relative_to(DOCS).as_posix() for page in pages - linked} == {"index.md"}
 
 
+@pytest.fixture(scope="module")
+def repository_links():
+    return load(DOCS / "_extensions" / "repository_links.py")
+
+
+@pytest.mark.parametrize(
+    ("link", "written"),
+    [
+        ("](../trust.md#images)", "](../trust.md#images)"),
+        ("](../../CONTRIBUTING.md#release)", "](../project/contributing.md#release)"),
+        ("](../../benchmarks/results)", "](../project/results.md)"),
+        ("](../../benchmarks/speed.py)", "](path:../../benchmarks/speed.py)"),
+        ("](../pictures/overview.png)", "](../pictures/overview.png)"),
+        ("](https://example.org/a.md)", "](https://example.org/a.md)"),
+    ],
+)
+def test_links_of_a_code_host_become_links_of_the_site(repository_links, link, written):
+    documents = {"trust", "project/contributing", "project/results"}
+    assert repository_links.rewritten(link, "guide", "guide", documents) == written
+
+
+def test_a_file_that_is_shown_elsewhere_keeps_its_links(repository_links):
+    assert repository_links.rewritten("](docs/trust.md)", "..", "project", {"trust"}) == "](../trust.md)"
+
+
+def test_the_contents_are_the_links_of_an_index_page_in_their_order(repository_links):
+    text = "[b](b.md) [a](a.py) [b again](b.md#x) [out](../README.md) [none](none.md)"
+    assert repository_links.contents(text, "guide/README", {"guide/a", "guide/b", "README"}) == [
+        "/guide/b",
+        "/guide/a",
+        "/README",
+    ]
+    sections = repository_links.contents("", "index", {"five_minutes", "api/index"})
+    assert sections == ["Five minutes </five_minutes>", "API </api/index>"]
+
+
+def test_how_to_scripts_and_lessons_become_pages():
+    pytest.importorskip("myst_parser")
+    markdown = load(DOCS / "_extensions" / "python_pages.py").markdown
+    script = '"""Do a thing: with care.\n\n    python it.py\n\nA group\n    Its text.\n"""\n\nx = 1\n'
+    assert markdown(script) == (
+        "# Do a thing\n\nWith care.\n\n    python it.py\n\n**A group**\n\nIts text.\n\n"
+        "## The script\n\n```python\nx = 1\n```\n"
+    )
+    assert markdown("# %% [markdown]\n# # Title\n#\n# Text\n\n# %%\nx = 1\n") == "# Title\n\nText\n\n```python\nx = 1\n```\n"
+
+
 @pytest.mark.slow
 def test_the_text_builds_without_warnings():
     pytest.importorskip("sphinx_gallery", reason='the site needs the extra docs: pip install ".[plot,docs]"')
