@@ -52,10 +52,10 @@ def spelling() -> int:
 
 
 def pages(*, quick: bool = False) -> int:
-    """Run Sphinx on all pages. Its warnings are errors, and so is an example that fails. Unchanged examples do not run again."""
+    """Run Sphinx on all pages; warnings and examples that fail are errors. Unchanged examples do not run again."""
     options = ["-D", "plot_gallery=0"] if quick else []
-    command = [sys.executable, "-m", "sphinx", "-E", "-W", "--keep-going", "-q", "-b", "html", "-d", str(ROOT / "build" / "doctrees")]
-    return subprocess.call([*command, *options, str(HERE), str(OUT)], cwd=ROOT)
+    command = [sys.executable, "-m", "sphinx", "-E", "-W", "--keep-going", "-q", "-b", "html"]
+    return subprocess.call([*command, *options, "-d", str(ROOT / "build" / "doctrees"), str(HERE), str(OUT)], cwd=ROOT)
 
 
 def links() -> int:

@@ -2,7 +2,7 @@
 // other servers. Search is tried, too.
 //
 //     npm install --prefix build/node axe-core@4 puppeteer-core@24
-//     node docs/check_accessibility.mjs build/site [FOLDER FOR SCREENSHOTS]
+//     node docs/check_accessibility.mjs build/site [FOLDER FOR SCREENSHOTS [PAGE ...]]
 //
 // The environment variable CHROMIUM names the browser; default: /usr/bin/chromium.
 
@@ -35,7 +35,8 @@ let failures = 0;
 const fail = (text) => { failures += 1; console.log(text); };
 if (pictures) mkdirSync(pictures, { recursive: true });
 
-for (const [name, path] of Object.entries(PAGES)) {
+const wanted = process.argv.slice(4);
+for (const [name, path] of Object.entries(PAGES).filter(([name]) => !wanted.length || wanted.includes(name))) {
   if (!existsSync(join(site, path))) { fail(`${path}: does not exist`); continue; }
   for (const theme of THEMES) for (const [size, viewport] of Object.entries(SIZES)) {
     const page = await browser.newPage();

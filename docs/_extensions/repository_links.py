@@ -43,7 +43,7 @@ def rewritten(text: str, folder: str, place: str, documents: set[str]) -> str:
     """The text with the links of the site. Links start at `folder`, the page is in `place`, both relative to docs/."""
 
     def link(found: re.Match[str]) -> str:
-        path = posixpath.normpath(posixpath.join(folder, found["path"]))
+        path = posixpath.normpath(posixpath.join(folder, found["path"])).removeprefix("../docs/")
         path = FOLDERS.get(path, path)
         path = SHOWN.get(path, path)
         scheme = "" if posixpath.splitext(path)[0] in documents or path.endswith(PICTURES) else "path:"  # a file to download
