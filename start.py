@@ -2,6 +2,7 @@
 
     python3 start.py demo      install featrec and run `featrec demo`; other featrec commands work the same way
     python3 start.py test      install featrec and its test tools, and run the tests in parallel; pytest options may follow
+    python3 start.py docs      install the documentation tools, and build the site in build/site; --quick runs no examples
 
 The environment is the folder .venv next to this file. Later calls use it without installing again.
 """
@@ -37,7 +38,7 @@ def main(arguments):
         if sys.version_info < OLDEST_PYTHON:
             raise SetupError(f"this is Python {sys.version.split()[0]}; run start.py with Python 3.11 or newer")
         extras, command = decide_command(arguments)
-        if set_up(extras) and "test" not in extras:
+        if set_up(extras) and not extras:
             compile_for_the_demo()
         return run(command)
     except SetupError as error:
@@ -51,6 +52,8 @@ def decide_command(arguments):
     """The extras that a command needs, and its arguments for Python."""
     if arguments[0] == "test":
         return {"test"}, ["-m", "pytest", "-n", "auto", *arguments[1:]]
+    if arguments[0] == "docs":
+        return {"plot", "docs"}, [str(ROOT / "docs" / "build_site.py"), *arguments[1:]]
     return set(), ["-m", "featrec", *arguments]
 
 

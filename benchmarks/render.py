@@ -10,8 +10,8 @@ A table is between two marks. The first mark names the type of table and a file 
 
 ``bench FILE``, ``comparison FILE`` and ``few FILE`` accept the conditions ``dataset``, ``split``, ``recipe``, ``title`` (each
 a name) and ``validation`` (yes or no). ``comparison`` adds sentences, and the rows of benchmarks/FILE.toml without a result.
-``speed FILE`` accepts ``topic=NAME``; ``end_to_end FILE``, ``robustness FILE`` and ``scene_networks FILE`` accept no
-conditions. ``plot FILE`` shows docs/pictures/FILE.svg.
+``speed FILE`` accepts ``topic=NAME``; ``decision FILE``, ``end_to_end FILE``, ``robustness FILE`` and ``scene_networks FILE``
+accept no conditions. ``plot FILE`` shows docs/pictures/FILE.svg.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from benchmarks import comparison, end_to_end, few_images, robustness, scene_networks, speed  # noqa: E402  (the repository must be on the path first)
+from benchmarks import comparison, decision, end_to_end, few_images, robustness, scene_networks, speed  # noqa: E402  (the repository must be on the path first)
 from featrec.cli._bench_results import measured_on, read_results, tables  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -103,6 +103,14 @@ def _speed(path: Path, wanted: dict[str, str]) -> str:
     return f"{speed.table(rows)}\n\n{_measured_on(rows)}" if rows else NOTHING
 
 
+def _decision(path: Path, wanted: dict[str, str]) -> str:
+    """Return table and plot for the results beside `path`, which the mark names for its date."""
+    every = (row for name in decision.FILES for row in read_results(path.parent / name).values())
+    rows = [row for row in every if row["dataset"] in decision.IMAGES]
+    picture = f"![Accuracy of all measured models on each dataset](pictures/{decision.PICTURE.name})"
+    return f"{decision.table(decision.figures(rows))}\n\n{picture}\n\n{_measured_on(rows)}"
+
+
 def _end_to_end(path: Path, wanted: dict[str, str]) -> str:
     rows = _lines(path)
     return f"{end_to_end.table(rows)}\n\n{_measured_on(rows)}"
@@ -134,6 +142,7 @@ def _measured_on(rows: Iterable[dict[str, Any]]) -> str:
 KINDS: dict[str, Callable[[Path, dict[str, str]], str]] = {
     "bench": _bench,
     "comparison": _comparison,
+    "decision": _decision,
     "end_to_end": _end_to_end,
     "few": _few,
     "plot": _plot,

@@ -45,6 +45,9 @@ def test_an_old_python_gets_an_error_in_one_line(start, monkeypatch, capsys):
 
 def test_commands(start):
     assert start.decide_command(["test", "-x"]) == ({"test"}, ["-m", "pytest", "-n", "auto", "-x"])
+    extras, command = start.decide_command(["docs", "--quick"])
+    assert (extras, command[1:]) == ({"plot", "docs"}, ["--quick"])
+    assert Path(command[0]).samefile(ROOT / "docs" / "build_site.py")
     assert start.decide_command(["demo", "--seed", "3"]) == (set(), ["-m", "featrec", "demo", "--seed", "3"])
 
 

@@ -52,7 +52,7 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     """Load a dataset by name: ``train, test = load_dataset("digits")``. Nothing is downloaded unless ``download=True``.
 
     ================= ================================================ =====================================================
-    name              images                                         options
+    name              images                                           options
     ================= ================================================ =====================================================
     ``digits``        handwritten digits, 8×8 gray, from scikit-learn  `random_state=0` of the split
     ``faces``         faces and background, 25×25 gray, scikit-image

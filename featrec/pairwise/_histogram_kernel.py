@@ -37,8 +37,8 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
         Factor in the chi-square kernel, ``exp(-gamma * distance)``; ignored for "intersection". "mean" uses the reciprocal of
         the mean distance between training codes; it is only available in the transformer.
     output : {"kernel", "distance"}, default="kernel"
-        Output of the transformer. The distance is Σ |x - y| for "intersection" (2 - 2 · kernel if rows sum to one), and
-        Σ (x - y)² / (x + y) for "chi2".
+        Output of the transformer. The distance is ``Σ |x - y|`` for "intersection" (2 - 2 · kernel if rows sum to one),
+        and ``Σ (x - y)² / (x + y)`` for "chi2".
 
     Attributes
     ----------
