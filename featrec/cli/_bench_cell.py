@@ -274,10 +274,10 @@ def parts(pool: Pool, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]
         train, test = train[chosen], train[~chosen]
     if split["n_test"] is not None:
         test = _few(test, labels, split["n_test"], seed)
-    if not len(train) or not len(test):
-        raise InputError(f"the split leaves {len(train)} images for training and {len(test)} for testing; use smaller shares")
     if pool.groups is not None:
         _check_groups(split["groups"], labels[train], labels[test])
+    if not len(train) or not len(test):
+        raise InputError(f"the split leaves {len(train)} images for training and {len(test)} for testing; use smaller shares")
     return train, test
 
 
@@ -300,7 +300,7 @@ def _groups(pool: Pool) -> np.ndarray:
 
 def _check_groups(column: str, train: np.ndarray, test: np.ndarray) -> None:
     """Check that each class is on both sides of the split. It is not if its groups are too large or too few."""
-    for name in np.union1d(train, test):
+    for name in np.union1d(train, test).tolist():
         for where, labels in (("training", train), ("test", test)):
             if name not in labels:
                 raise InputError(

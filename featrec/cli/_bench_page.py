@@ -84,7 +84,7 @@ def _unused(title: str, names: Iterable[str]) -> str:
 
 
 def _same_images(models: dict[str, dict[int, Row]]) -> tuple[dict[str, dict[int, Row]], list[str]]:
-    """Leave out the models whose test images have other labels than those of the last model, which was measured last."""
+    """Leave out models whose test images have other labels than those of the last model, because the dataset has changed."""
     last = {seed: labels_of(row)[0].tolist() for seed, row in models[list(models)[-1]].items()}
     same = {
         name: runs
