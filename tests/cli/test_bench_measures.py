@@ -51,7 +51,7 @@ def run(path, folder):
     return _bench.run_bench(SimpleNamespace(config=path, **options))
 
 
-def test_measures_do_not_change_the_key_of_arun():
+def test_measures_do_not_change_the_key_of_a_run():
     plain, measured = cell_of(), cell_of(cost=True, calibration=True, energy=False)
     assert "measures" not in plain
     assert measured["measures"] == ["cost", "calibration"]
@@ -175,16 +175,8 @@ def test_groups_are_stored_and_shown_on_the_page(tmp_path, here, capsys):
 def test_duplicates_are_counted_and_told(tmp_path, here, capsys):
     rng = np.random.default_rng(0)
     images = [Image.fromarray(rng.integers(0, 255, (9, 9, 3), np.uint8)) for _ in range(7)]
-    places = [
-        "train/a/0.png",
-        "train/a/1.png",
-        "train/b/2.png",
-        "train/b/3.bmp",
-        "test/a/4.png",
-        "test/b/5.png",
-        "test/b/3.png",
-        "test/b/6.png",
-    ]
+    train, test = ["a/0.png", "a/1.png", "b/2.png", "b/3.bmp"], ["a/4.png", "b/5.png", "b/3.png", "b/6.png"]
+    places = [*(f"train/{place}" for place in train), *(f"test/{place}" for place in test)]
     for place in places:
         path = tmp_path / "images" / place
         path.parent.mkdir(parents=True, exist_ok=True)
