@@ -17,13 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from featrec.cli._arguments import seeded
+from featrec.cli._bench_measures import fitted_facts, requested
 from featrec.cli._bench_results import packed, peak_megabytes
 from featrec.compilation import Spent, timed
 from featrec.exceptions import DroppedImageWarning, InputError, SkippedFileWarning
 from featrec.lazy import Images
 from featrec.parallel import worker_count
 
-__all__ = ["Pool", "expanded", "main", "make_model", "parts", "read_halves", "run_cell"]
+__all__ = ["Pool", "expanded", "main", "make_model", "parts", "pool_of", "read_halves", "run_cell"]
 
 HELD_OUT = 0.2  # fraction of each class that is held out if n_train is not set
 
@@ -65,12 +66,15 @@ def expanded(value: Any) -> Any:
 
 def run_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
     """Fit, predict and evaluate, and measure time and memory of this process."""
-    pool = _pool(cell)
+    from featrec.evaluation import EnergyMeter, is_network
+
+    pool = pool_of(cell)
     train, test = parts(pool, cell["split"])
     model = make_model(cell)
     _warm_up(model, pool, train)
-    labels = pool.labels[train]
-    with warnings.catch_warnings(record=True) as shown:
+    labels, measures = pool.labels[train], cell.get("measures", ())
+    meter = EnergyMeter("energy" in measures)
+    with warnings.catch_warnings(record=True) as shown, meter.measuring() as used:
         warnings.simplefilter("default")
         fit = _timed(model, pool, train, lambda step, X: step.fit_transform(X, labels), lambda step, X: step.fit(X, labels))
         predict = _timed(model, pool, test, lambda step, X: step.transform(X), lambda step, X: step.predict(X))
@@ -89,18 +93,22 @@ def run_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
         # Compilation time is not part of any other time. Most loops have already been compiled by fitting a copy of the model.
         **({"compile_seconds": compiling} if any(compiling.values()) else {}),
         "images_per_second": round(len(test) / max(predict.spent.seconds, 1e-9), 2),
-        "peak_mb": round(peak_megabytes(), 1),
-        "model_bytes": _model_bytes(model),
+        "peak_mb": round(peak_megabytes(), 1),  # before the further measures, which need memory of their own
+        **({} if used.kwh is None else {"kwh": used.kwh}),
         "warnings": sorted({f"{warning.category.__name__}: {warning.message}" for warning in shown}),
+        "network": is_network(model),
+        **fitted_facts(model, pool, train, test),
+        **requested(measures, model, pool, test),
     }
 
 
-def _pool(cell: Mapping[str, Any]) -> Pool:
+def pool_of(cell: Mapping[str, Any]) -> Pool:
     """Load the images without warnings about skipped and dropped files, which were reported before the first cell."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SkippedFileWarning)
         warnings.simplefilter("ignore", DroppedImageWarning)
-        return Pool(read_halves(cell["dataset"], expanded(cell["dataset_options"])))
+        halves = read_halves(cell["dataset"], expanded(cell["dataset_options"]))
+    return Pool(halves, groups=cell["split"].get("groups"))
 
 
 def _left_out(pool: Pool) -> dict[str, int]:
@@ -176,25 +184,18 @@ def _accuracies(labels: np.ndarray, predicted: np.ndarray, known: np.ndarray) ->
     }
 
 
-def _model_bytes(model: Any) -> int | None:
-    """Return the size of the model file, or None if the model cannot be saved."""
-    from featrec.exceptions import FeatrecError
-    from featrec.persistence import model_bytes
-
-    try:
-        return model_bytes(model)
-    except FeatrecError:
-        return None
-
-
 # The training images and the test images
 
 
 class Pool:
-    """Training set and test set as one sequence that measures the time for reading images."""
+    """Training set and test set as one sequence that measures the time for reading images.
 
-    def __init__(self, halves: Iterable[Any]):
+    `groups` is the column of a manifest that contains the group of each image.
+    """
+
+    def __init__(self, halves: Iterable[Any], *, groups: str | None = None):
         self.halves = tuple(halves)
+        self.groups = None if groups is None else np.concatenate([half.column(groups) for half in self.halves])
         self.places = [(half, position) for half in self.halves for position in range(len(half))]
         self.labels = np.concatenate([half.labels for half in self.halves])
         self.reading: list[float] = []  # CPU seconds of each image; threads may append at the same time
@@ -254,14 +255,14 @@ def read_halves(name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
 def parts(pool: Pool, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of the training images and of the test images, in ascending order.
 
-    Images with identical bytes are always in the same part of a random split.
+    Images with identical bytes, and images of the same group, are always in the same part of a random split.
     """
     seed, labels = split["seed"], pool.labels
     rows = np.arange(len(pool))
     first = len(pool.halves[0])
     train, test = rows[:first], rows[first:]
     is_random = split["kind"] == "random" or split["validation"]
-    groups = np.unique(pool.contents(), return_inverse=True)[1] if is_random else rows
+    groups = _groups(pool) if is_random else rows
     if split["kind"] == "random":
         chosen = _draw(groups, labels, _quota(labels, split["n_train"]), seed)
         train, test = rows[chosen], rows[~chosen]
@@ -273,9 +274,39 @@ def parts(pool: Pool, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]
         train, test = train[chosen], train[~chosen]
     if split["n_test"] is not None:
         test = _few(test, labels, split["n_test"], seed)
+    if pool.groups is not None:
+        _check_groups(split["groups"], labels[train], labels[test])
     if not len(train) or not len(test):
         raise InputError(f"the split leaves {len(train)} images for training and {len(test)} for testing; use smaller shares")
     return train, test
+
+
+def _groups(pool: Pool) -> np.ndarray:
+    """Return the group of each image: images with identical bytes, or of the same group of the manifest, are together."""
+    first = np.unique(pool.contents(), return_inverse=True)[1]
+    if pool.groups is None:
+        return first
+    second = np.unique(pool.groups, return_inverse=True)[1]
+    found = np.arange(len(pool))
+    while True:  # give all images of a group the lowest number among them, until no number changes
+        before = found
+        for names in (first, second):
+            lowest = np.full(names.max() + 1, len(found))
+            np.minimum.at(lowest, names, found)
+            found = lowest[names]
+        if np.array_equal(found, before):
+            return np.unique(found, return_inverse=True)[1]
+
+
+def _check_groups(column: str, train: np.ndarray, test: np.ndarray) -> None:
+    """Check that each class is on both sides of the split. It is not if its groups are too large or too few."""
+    for name in np.union1d(train, test).tolist():
+        for where, labels in (("training", train), ("test", test)):
+            if name not in labels:
+                raise InputError(
+                    f"the class {name!r} has no {where} images, because the images of each group of {column!r} stay together; "
+                    "each class needs several groups that are small enough"
+                )
 
 
 def _quota(labels: np.ndarray, n_train: int | None) -> dict[str, int]:

@@ -31,8 +31,10 @@ __all__ = [
     "place",
     "portable",
     "read_results",
+    "remarks",
     "stamp",
     "tables",
+    "unpacked",
     "without_seed",
 ]
 
@@ -42,6 +44,21 @@ DECIDES = ("dataset", "dataset_options", "split", "recipe", "parameters", "seed"
 IGNORED = ("steps", "transformer_list", "memory", "n_jobs", "transform_input", "verbose")
 HEADER = ("recipe", "accuracy, %", "against the row above", "fit, s", "images/s", "peak, MB", "model, MB")
 FIGURES = ("fit_seconds", "images_per_second", "peak_mb")
+# Columns that a table has only if one of its rows has the figure: heading, place of the figure in the result, and factor.
+MORE = (
+    ("start, s", ("cost", "start_seconds"), 1),
+    ("first image, s", ("cost", "first_seconds"), 1),
+    ("one image, ms", ("cost", "p50_seconds"), 1e3),
+    ("95th percentile, ms", ("cost", "p95_seconds"), 1e3),
+    ("in batches, ms", ("cost", "batch_seconds"), 1e3),
+    ("peak of predictions, MB", ("cost", "peak_bytes"), 1e-6),
+    ("calibration error, %", ("calibration", "ece"), 100),
+    ("Brier score", ("calibration", "brier"), 1),
+    ("log loss", ("calibration", "log_loss"), 1),
+    ("Wh, estimate", ("kwh",), 1e3),
+    ("parameters", ("n_parameters",), 1),
+    ("multiply-adds", ("n_multiply_adds",), 1),
+)
 
 
 # The file of results
@@ -107,11 +124,16 @@ def labels_of(row: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     import numpy as np
 
     names = np.array(row["classes"])
-    true, predicted = (
-        np.frombuffer(zlib.decompress(base64.b64decode(row[name])), np.uint8).reshape(2, -1).astype(int)
-        for name in ("labels", "predicted")
-    )
-    return names[true[0] + 256 * true[1]], names[predicted[0] + 256 * predicted[1]]
+    return names[unpacked(row["labels"])], names[unpacked(row["predicted"])]
+
+
+def unpacked(text: str) -> np.ndarray:
+    """Return the class indices that ``packed`` has compressed."""
+    import numpy as np
+
+    low, high = np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8).reshape(2, -1).astype(int)
+    found: np.ndarray = low + 256 * high
+    return found
 
 
 def _is_estimator(value: Any) -> bool:
@@ -148,8 +170,38 @@ def tables(rows: Iterable[Mapping[str, Any]]) -> dict[str, Table]:
     found: dict[str, Table] = {}
     for split, recipes in groups.items():
         runs = list(recipes.values())
-        found[split] = Table(HEADER, [_line(*pair) for pair in zip(runs, [[], *runs], strict=False)])
+        lines = [_line(*pair) for pair in zip(runs, [[], *runs], strict=False)]
+        more = [(heading, cells) for heading, *where in MORE if set(cells := [_cell(each, *where) for each in runs]) != {"–"}]
+        rows = [[*line, *(cells[place] for _, cells in more)] for place, line in enumerate(lines)]
+        found[split] = Table([*HEADER, *(heading for heading, _ in more)], rows)
     return found
+
+
+def _cell(runs: Iterable[Mapping[str, Any]], where: Sequence[str], factor: float) -> str:
+    """Format the median of a figure over the runs that have it."""
+    values = [value for run in runs if "error" not in run and (value := _figure(run, where)) is not None]
+    return _number(factor * statistics.median(values)) if values else "–"
+
+
+def _figure(run: Mapping[str, Any], where: Sequence[str]) -> Any:
+    found: Any = run
+    for name in where:
+        found = None if found is None else found.get(name)
+    return found
+
+
+def remarks(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return sentences on duplicates, pre-training and costs that could not be measured."""
+    found: dict[str, None] = {}
+    for row in rows:
+        if row.get("n_duplicates"):
+            n = f"{row['n_duplicates']:,} of {row['n_test']:,} test images are"
+            found[f"{place(row)}, seed {row['seed']}: {n} identical, pixel for pixel, to training images."] = None
+        if row.get("pretrained_on"):
+            found[f"{row['title']} was pre-trained on {' and '.join(row['pretrained_on'])}."] = None
+        if row.get("cost_remark"):
+            found[f"The cost of {row['title']} could not be measured: {row['cost_remark']}."] = None
+    return list(found)
 
 
 def place(row: Mapping[str, Any]) -> str:
@@ -162,6 +214,8 @@ def place(row: Mapping[str, Any]) -> str:
     words += [f"{name} {split[name]} a class" for name in ("n_train", "n_test") if split[name] is not None]
     if split["validation"]:
         words.append(f"judged on {100 * split['validation']:g} % of the training images")
+    if split.get("groups"):
+        words.append(f"each {split['groups']} on one side")
     return ", ".join(words)
 
 

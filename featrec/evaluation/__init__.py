@@ -11,10 +11,17 @@ from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
     from featrec.evaluation._attack import Attack, ModelAttack, attack
-    from featrec.evaluation._compare import compare
+    from featrec.evaluation._compare import compare, compare_runs as compare_runs
     from featrec.evaluation._comparison import Comparison
     from featrec.evaluation._corrupt import corrupt, corruption_names
-    from featrec.evaluation._cost import Cost, measured_on as measured_on, peak_megabytes as peak_megabytes, stamp as stamp
+    from featrec.evaluation._cost import (
+        Cost,
+        EnergyMeter as EnergyMeter,
+        cost_of as cost_of,
+        measured_on as measured_on,
+        peak_megabytes as peak_megabytes,
+        stamp as stamp,
+    )
     from featrec.evaluation._data_efficiency import DataEfficiency, SizeResult, data_efficiency
     from featrec.evaluation._datasets_comparison import DatasetsComparison, combine_comparisons, compare_datasets
     from featrec.evaluation._given import (
@@ -24,10 +31,18 @@ if TYPE_CHECKING:
         predictions_of as predictions_of,
         refuse_no_model as refuse_no_model,
     )
-    from featrec.evaluation._measures import Calibration, mcnemar as mcnemar, wilson_interval as wilson_interval
+    from featrec.evaluation._measures import (
+        Calibration,
+        calibration_of as calibration_of,
+        mcnemar as mcnemar,
+        probabilities_of as probabilities_of,
+        wilson_interval as wilson_interval,
+    )
     from featrec.evaluation._model_result import (
         ModelResult,
         Pair,
+        Run as Run,
+        facts_of as facts_of,
         is_network as is_network,
         learns_from_pixels as learns_from_pixels,
     )
@@ -56,6 +71,7 @@ if TYPE_CHECKING:
     )
     from featrec.evaluation._robustness import CorruptedAccuracy, ModelRobustness, Robustness, robustness
     from featrec.evaluation._shift import ModelShift, Shift, shift
+    from featrec.evaluation._splits import Part as Part, Rows as Rows, duplicates_in as duplicates_in
     from featrec.evaluation._suggestion import Suggestion, Trial, suggested as suggested
     from featrec.evaluation._trials import (
         Clock as Clock,
@@ -102,20 +118,21 @@ __getattr__, __dir__ = on_demand(
     __name__,
     {
         "._attack": ["Attack", "ModelAttack", "attack"],
-        "._compare": ["compare"],
+        "._compare": ["compare", "compare_runs"],
         "._comparison": ["Comparison"],
         "._corrupt": ["corrupt", "corruption_names"],
-        "._cost": ["Cost", "measured_on", "peak_megabytes", "stamp"],
+        "._cost": ["Cost", "EnergyMeter", "cost_of", "measured_on", "peak_megabytes", "stamp"],
         "._data_efficiency": ["DataEfficiency", "SizeResult", "data_efficiency"],
         "._datasets_comparison": ["DatasetsComparison", "combine_comparisons", "compare_datasets"],
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
-        "._measures": ["Calibration", "mcnemar", "wilson_interval"],
-        "._model_result": ["ModelResult", "Pair", "is_network", "learns_from_pixels"],
+        "._measures": ["Calibration", "calibration_of", "mcnemar", "probabilities_of", "wilson_interval"],
+        "._model_result": ["ModelResult", "Pair", "Run", "facts_of", "is_network", "learns_from_pixels"],
         "._page": ["Section", "bullets", "heading", "page", "scrolling", "sortable"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
         "._result": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
         "._robustness": ["CorruptedAccuracy", "ModelRobustness", "Robustness", "robustness"],
         "._shift": ["ModelShift", "Shift", "shift"],
+        "._splits": ["Part", "Rows", "duplicates_in"],
         "._suggestion": ["Suggestion", "Trial", "suggested"],
         "._trials": ["Clock", "Folds", "Limits", "sorted_trials", "tried_in_turn"],
     },

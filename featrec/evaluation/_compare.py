@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,11 +26,11 @@ from featrec.evaluation._model_result import ModelResult, Pair, Requests, Run, i
 from featrec.evaluation._plan import Plan, check_kinds, groups_of, planned
 from featrec.evaluation._report import check_confidence, count_dropped
 from featrec.evaluation._result import number, percent, report_progress
-from featrec.evaluation._splits import duplicates_in
+from featrec.evaluation._splits import Part, Rows, duplicates_in
 from featrec.exceptions import UnknownLabelWarning
 from featrec.shared_docs import with_shared_docs
 
-__all__ = ["compare"]
+__all__ = ["compare", "compare_runs"]
 
 
 @with_shared_docs
@@ -151,21 +151,65 @@ def compare(
         report_progress(verbose, f"{name} ({place} of {len(models)}) ...")
         runs[name] = Run(plan.given[name]) if name in plan.given else run_model(name, model, plan, options)
         report_progress(verbose, f"{name}: {percent((runs[name].y_pred == plan.y_true).mean())} %{_fit_time(runs[name])}")
-    classes = all_classes([plan.known, *(run.y_pred for run in runs.values())])
-    kinds = {name: _kind(name, models[name], networks) for name in models}
-    results = [_result(name, run, kinds[name], plan, classes, confidence) for name, run in runs.items()]
-    results.sort(key=lambda result: -result.accuracy)
-    pairs, n = _pairs(results, plan, confidence), len(plan.y_true)
-    found = tuple(results), pairs, n, plan.n_folds, classes, confidence, plan.y_true, plan.paths, plan.remarks
-    return Comparison(
-        *found,
+    return _compared(
+        runs,
+        {name: _kind(name, models[name], networks) for name in models},
+        plan,
+        confidence,
         n_dropped=count_dropped(X, *(test or ())[:1]),
-        n_train=round(np.mean([len(part.train) for part in plan.parts])),
-        rows=plan.rows,
         groups=by_group,
         duplicates=duplicates_in(plan.parts) if duplicates and len(plan.given) < len(models) else None,
         stamp=stamp(packages=loaded_runtimes()),
     )
+
+
+def compare_runs(
+    runs: Mapping[str, Run],
+    kinds: Mapping[str, str],
+    y_true: Sequence[np.ndarray],
+    n_train: Sequence[int],
+    *,
+    rows: np.ndarray | None = None,
+    confidence: float = 0.95,
+    remarks: Sequence[str] = (),
+    **facts: Any,
+) -> Comparison:
+    """Compare runs that were measured before, such as the stored runs of a benchmark.
+
+    Parameters
+    ----------
+    runs : dict of name to Run
+        The predictions of each run are those of all splits, in the order of the splits.
+    kinds : dict of name to str
+        The `kind` of each result.
+    y_true : sequence of arrays
+        True labels of the test images of each split. One split counts as a test set, several as repeated splits.
+    n_train : sequence of int
+        Number of training images of each split.
+    rows : array, optional
+        With several splits, the image that each prediction refers to. Default: each refers to another image.
+    confidence, remarks, **facts
+        As the attributes of Comparison.
+    """
+    labels = np.concatenate(y_true)
+    everywhere = np.arange(len(labels))
+    places = np.split(everywhere, np.cumsum([len(part) for part in y_true])[:-1])
+    splits = zip(places, n_train, strict=True)
+    parts = [Part(Rows(None, np.arange(n)), np.empty(0), Rows(None, place), place) for place, n in splits]
+    n_folds, rows = (len(parts), everywhere if rows is None else rows) if len(parts) > 1 else (None, None)
+    plan = Plan(parts, labels, n_folds, {}, np.unique(labels), None, tuple(remarks), {}, rows)
+    return _compared(runs, kinds, plan, confidence, **facts)
+
+
+def _compared(runs: Mapping[str, Run], kinds: Mapping[str, str], plan: Plan, confidence: float, **facts: Any) -> Comparison:
+    """Compute the results and the tests between all pairs."""
+    classes = all_classes([plan.known, *(run.y_pred for run in runs.values())])
+    results = [_result(name, run, kinds[name], plan, classes, confidence) for name, run in runs.items()]
+    results.sort(key=lambda result: -result.accuracy)
+    pairs, n = _pairs(results, plan, confidence), len(plan.y_true)
+    found = tuple(results), pairs, n, plan.n_folds, classes, confidence, plan.y_true, plan.paths, plan.remarks
+    n_train = round(np.mean([len(part.train) for part in plan.parts]))
+    return Comparison(*found, n_train=n_train, rows=plan.rows, **facts)
 
 
 def _fit_time(run: Run) -> str:

@@ -22,7 +22,7 @@ from featrec.exceptions import FeatrecError
 from featrec.lazy import unreadable_rows
 from featrec.persistence import model_bytes
 
-__all__ = ["ModelResult", "Pair", "Requests", "Run", "is_network", "learns_from_pixels", "run_model"]
+__all__ = ["ModelResult", "Pair", "Requests", "Run", "facts_of", "is_network", "learns_from_pixels", "run_model"]
 
 # Attributes that hold the fitted estimator of a wrapper, such as a search or a calibrated classifier.
 INNER = ("best_estimator_", "estimator_", "model_", "estimator", "model")
@@ -170,7 +170,7 @@ def run_model(name: str, model: Any, plan: Plan, requests: Requests) -> Run:
     with requests.energy.measuring() as used:
         run, fitted = _fits_and_predictions(name, model, plan, calibration=requests.calibration)
     measured, remark = cost_of(fitted, plan.parts[-1].test) if requests.cost else (None, "")
-    facts = _facts(fitted, plan.parts[-1].test.first())
+    facts = facts_of(fitted, plan.parts[-1].test.first())
     return replace(run, **facts, cost=measured, cost_remark=remark, kwh=used.kwh)
 
 
@@ -205,7 +205,7 @@ def _fits_and_predictions(name: str, model: Any, plan: Plan, *, calibration: boo
     return run, fitted
 
 
-def _facts(fitted: Any, one_image: Any) -> dict[str, Any]:
+def facts_of(fitted: Any, one_image: Any) -> dict[str, Any]:
     """Return facts about the fitted model."""
     return {
         "width": width_of(fitted, one_image),

@@ -74,8 +74,20 @@ def list_layers(
 
     Examples
     --------
+    The bytes of a small ONNX file: a convolution with two filters of 1 × 1 pixel and a ReLU, for images of 4 × 4 pixels. The
+    path of a file is passed in the same way.
+
+    >>> from base64 import b64decode
     >>> from featrec.networks import list_layers
-    >>> layers = list_layers("mobilenet_v2.onnx")  # doctest: +SKIP
+    >>> network = b64decode(
+    ...     "CAg6lwEKFQoFaW1hZ2UKAXcSA21hcCIEQ29udgoRCgNtYXASBHJlbHUiBFJlbHUSAWcqJwgCCAMIAQgBEAFCAXdKGAAAgD8AAIA/"
+    ...     "AACAPwAAgD8AAIA/AACAP1ofCgVpbWFnZRIWChQIARIQCgIIAQoCCAMKAggECgIIBGIeCgRyZWx1EhYKFAgBEhAKAggBCgIIAgoC"
+    ...     "CAQKAggEQgQKABAN"
+    ... )
+    >>> for layer in list_layers(network):
+    ...     print(layer.name, layer.kind, layer.shape, layer.n_parameters, layer.n_multiply_adds)
+    map Conv (2, 4, 4) 6 96
+    relu Relu (2, 4, 4) 0 0
     """
     source = NetworkSource.find(model, Pretrained(weights, sha256, key_map, download), untrained=True)
     if source.function is not None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import comparison, render
-from featrec.cli._bench import cells_of
+from featrec.cli._bench_config import cells_of
 from featrec.cli._bench_results import packed
 
 N = 1000

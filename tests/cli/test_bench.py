@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from featrec.cli import _bench, _bench_cell, main
-from featrec.cli._bench import cells_of, read_config
 from featrec.cli._bench_cell import Pool, parts
+from featrec.cli._bench_config import cells_of, read_config
 from featrec.cli._bench_results import append, labels_of, packed, portable, read_results, tables
 from featrec.datasets import Dataset, LabeledImages, load_dataset
 from featrec.exceptions import InputError
