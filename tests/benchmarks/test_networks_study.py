@@ -22,7 +22,7 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setattr(study, "FROZEN", {"textures": {"tiny": list(study.KINDS)}})
     monkeypatch.setattr(study, "ENGINEERED", {"textures": [("thumbnails", "tiny_knn", {})]})
     monkeypatch.setattr(study, "N_DIMENSIONS", 4)
-    monkeypatch.setattr(study, "fisher", lambda *given: study.SpatialPyramid(study.FisherVector(2, random_state=0), levels=1))
+    monkeypatch.setattr(study, "N_WORDS", {"fisher": 2, "sift": 2})
     return [str(tmp_path), "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "rows.jsonl")]
 
 
@@ -46,16 +46,16 @@ def test_rows_are_kept_and_resumed(small, capsys):
 
 
 def test_the_features_are_those_of_their_parts(small, tmp_path):
-    train, _ = load_dataset("textures", n_train=4, n_test=1)
-    codes = {
-        kind: study.frozen("tiny", kind, tmp_path, tmp_path / "cache", 1, 1)[:-1].fit_transform(train, train.labels)
-        for kind in study.KINDS
-    }
+    one = study.Study("textures", {"n_train": 4, "n_test": 1}, tmp_path, tmp_path / "cache")
+    train, test = load_dataset("textures", **one.draw)
+    found = {part: one.features("tiny", part) for part in ("pooled", "fisher", "sift")}
     maps = study.CNNMaps(**study.NETWORKS["tiny"].options(tmp_path)).fit(train)
-    means = np.stack([bag.descriptors.mean(axis=0) for bag in maps.transform(train)])
-    np.testing.assert_allclose(codes[study.POOLED], means / np.linalg.norm(means, axis=1, keepdims=True), rtol=1e-5)
-    assert codes[study.BOTH].shape[1] == codes[study.POOLED].shape[1] + codes[study.FISHER].shape[1]
-    assert codes[study.SIFT].shape[1] == codes[study.BOTH].shape[1] + 2 * 2 * 80
+    means = np.stack([bag.descriptors.mean(axis=0) for bag in maps.transform(test)])
+    np.testing.assert_allclose(found["pooled"].test, means / np.linalg.norm(means, axis=1, keepdims=True), rtol=1e-5)
+    assert [features.train.shape for features in found.values()] == [(32, 8), (32, 2 * 2 * 4), (32, 2 * 2 * 80)]
+    again = one.features("tiny", "fisher")
+    np.testing.assert_array_equal(again.train, found["fisher"].train)
+    assert (again.fit_seconds, again.n_bytes) == (found["fisher"].fit_seconds, found["fisher"].n_bytes)
 
 
 @pytest.mark.filterwarnings("ignore:Liblinear failed")
@@ -71,10 +71,10 @@ def test_every_row_can_be_made(dataset, tmp_path, monkeypatch):
     monkeypatch.setenv("FEATREC_DATA", str(tmp_path))
     for number in (0, 1, 2):
         (tmp_path / f"efficientnet-lite{number}-0.pth").write_bytes(b"")
-    found = list(study.models(dataset, tmp_path, tmp_path / "cache", 1))
+    found = list(study.models(dataset, tmp_path, 1))
     assert len({model.title for model in found}) == len(found)
     for model in found:
-        assert hasattr(model.make(), "fit")
+        assert hasattr(model.make(), "fit") if model.make else study.NETWORKS[model.network].options(tmp_path)
     with pytest.raises(SystemExit, match=r"contains no file efficientnet-lite0-\*.pth; see docs/how_to/efficientnet.py"):
         study.lite_file("timm:efficientnet_lite0", tmp_path / "none")
 
