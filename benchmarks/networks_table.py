@@ -21,7 +21,7 @@ Runs = Sequence[Mapping[str, Any]]
 Pairs = Sequence[tuple[str, str]]
 ALPHA = 0.05
 HEADER = ("model", "accuracy, %", "fit, CPU s", "predict, CPU ms per image", "model, MB", "pre-trained on")
-ALONE, TOGETHER = "pooled", "pooled + Fisher"
+ALONE, TOGETHER = "pooled", ("pooled + Fisher", "pooled + inner Fisher")
 
 
 def grouped(rows: Iterable[Mapping[str, Any]]) -> dict[str, Runs]:
@@ -84,22 +84,28 @@ def test(first: Runs, second: Runs) -> tuple[float, float]:
 
 def _together(found: Mapping[str, Runs]) -> str:
     """Return the tests of map and pooled features together against pooled features alone, and what follows."""
-    networks = [title.removesuffix(f", {TOGETHER}") for title in found if title.endswith(f", {TOGETHER}")]
-    pairs = [(f"{name}, {TOGETHER}", f"{name}, {ALONE}") for name in networks if f"{name}, {ALONE}" in found]
+    pairs = [
+        (title, f"{name}, {ALONE}")
+        for title in found
+        for name, _, kind in [title.partition(", ")]
+        if kind in TOGETHER and f"{name}, {ALONE}" in found
+    ]
     results = tested(found, pairs)
     if not results:
         return ""
-    names = {pair: pair[0].removesuffix(f", {TOGETHER}") for pair in pairs}
-    better = [names[first, second] for first, second, gain, p in results if p <= ALPHA and gain > 0]
-    other = [names[first, second] for first, second, gain, p in results if p > ALPHA or gain <= 0]
-    said = []
-    if better:
-        said.append(f"Map and pooled features together are better than pooled features alone for {_and(better)}.")
-    if other:
-        said.append(f"For {_and(other)}, no significant gain was found.")
-    lines = [f"- {names[first, second]}: {gain:+.2f} points, {p_value(p)}" for first, second, gain, p in results]
-    head = f"Pooled and Fisher against pooled alone ({_method(found)}, {len(results)} networks):"
-    return "\n\n".join([f"**{' '.join(said)}**", head, "\n".join(lines)])
+    said = " ".join(_gained(kind, [result for result in results if result[0].endswith(f", {kind}")]) for kind in TOGETHER)
+    lines = [f"- {first} against {second}: {gain:+.2f} points, {p_value(p)}" for first, second, gain, p in results]
+    head = f"Map and pooled features together against pooled features alone ({_method(found)}, {len(results)} tests):"
+    return "\n\n".join([said.strip(), head, "\n".join(lines)])
+
+
+def _gained(kind: str, results: Sequence[tuple[str, str, float, float]]) -> str:
+    """Return for which networks a kind of features is better than pooled features alone."""
+    better = [first.partition(", ")[0] for first, _, gain, p in results if p <= ALPHA and gain > 0]
+    other = [first.partition(", ")[0] for first, _, gain, p in results if p > ALPHA or gain <= 0]
+    said = [f"**{kind} is better than pooled alone for {_and(better)}.**"] if better else []
+    said += [f"{kind} shows no significant gain over pooled alone for {_and(other)}."] if other else []
+    return " ".join(said)
 
 
 def _others(found: Mapping[str, Runs]) -> str:

@@ -18,18 +18,18 @@ def small(monkeypatch, tmp_path):
     path = write_tiny_network(tmp_path / "tiny.onnx")
     draws = [{"n_train": 5, "n_test": 3, "random_state": seed} for seed in (0, 1)]
     monkeypatch.setattr(study, "DATASETS", {"textures": draws})
-    monkeypatch.setattr(study, "NETWORKS", {"tiny": study.Network(str(path), "map", 32, "tf")})
+    monkeypatch.setattr(study, "NETWORKS", {"tiny": study.Network(str(path), "map", "conv", 32, "tf")})
     monkeypatch.setattr(study, "FROZEN", {"textures": {"tiny": list(study.KINDS)}})
     monkeypatch.setattr(study, "ENGINEERED", {"textures": [("thumbnails", "tiny_knn", {})]})
     monkeypatch.setattr(study, "N_DIMENSIONS", 4)
-    monkeypatch.setattr(study, "N_WORDS", {"fisher": 2, "sift": 2})
+    monkeypatch.setattr(study, "N_WORDS", {"fisher": 2, "inner": 2, "sift": 2})
     return [str(tmp_path), "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "rows.jsonl")]
 
 
 @pytest.mark.filterwarnings("ignore:Liblinear failed")
 def test_rows_are_kept_and_resumed(small, capsys):
     study.main([*small, "--only", "thumbnails"])
-    titles = ["thumbnails", "tiny, pooled", "tiny, pooled + Fisher"]
+    titles = ["thumbnails", "tiny, pooled", "tiny, pooled + inner Fisher"]
     study.main([*small, *(part for title in titles for part in ("--only", title))])
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == 6
@@ -48,14 +48,14 @@ def test_rows_are_kept_and_resumed(small, capsys):
 def test_the_features_are_those_of_their_parts(small, tmp_path):
     one = study.Study("textures", {"n_train": 4, "n_test": 1}, tmp_path, tmp_path / "cache")
     train, test = load_dataset("textures", **one.draw)
-    found = {part: one.features("tiny", part) for part in ("pooled", "fisher", "sift")}
-    maps = study.CNNMaps(**study.NETWORKS["tiny"].options(tmp_path)).fit(train)
+    found = {part: one.features("tiny", part) for part in ("pooled", "inner", "sift")}
+    maps = study.CNNMaps(**study.NETWORKS["tiny"].options(tmp_path, "pooled")).fit(train)
     means = np.stack([bag.descriptors.mean(axis=0) for bag in maps.transform(test)])
     np.testing.assert_allclose(found["pooled"].test, means / np.linalg.norm(means, axis=1, keepdims=True), rtol=1e-5)
     assert [features.train.shape for features in found.values()] == [(32, 8), (32, 2 * 2 * 4), (32, 2 * 2 * 80)]
-    again = one.features("tiny", "fisher")
-    np.testing.assert_array_equal(again.train, found["fisher"].train)
-    assert (again.fit_seconds, again.n_bytes) == (found["fisher"].fit_seconds, found["fisher"].n_bytes)
+    again = one.features("tiny", "inner")
+    np.testing.assert_array_equal(again.train, found["inner"].train)
+    assert (again.fit_seconds, again.n_bytes) == (found["inner"].fit_seconds, found["inner"].n_bytes)
 
 
 @pytest.mark.filterwarnings("ignore:Liblinear failed")
@@ -74,7 +74,7 @@ def test_every_row_can_be_made(dataset, tmp_path, monkeypatch):
     found = list(study.models(dataset, tmp_path, 1))
     assert len({model.title for model in found}) == len(found)
     for model in found:
-        assert hasattr(model.make(), "fit") if model.make else study.NETWORKS[model.network].options(tmp_path)
+        assert hasattr(model.make(), "fit") if model.make else study.NETWORKS[model.network].options(tmp_path, "inner")
     with pytest.raises(SystemExit, match=r"contains no file efficientnet-lite0-\*.pth; see docs/how_to/efficientnet.py"):
         study.lite_file("timm:efficientnet_lite0", tmp_path / "none")
 
@@ -96,8 +96,9 @@ def test_tests_are_those_of_scipy_with_holm():
     text = networks_table.table(rows)
     assert text.splitlines()[2] == "| A, pooled + Fisher | 85.00 (50.00 to 100.00) | 12.0 | 3.00 | 2.00 | ImageNet-1k |"
     assert binomtest(20, 20).pvalue * 2 < 0.001
-    assert "- A: +10.00 points, p < 0.001\n- B: +1.00 points, p = 0.500" in text
-    assert "**Map and pooled features together are better than pooled features alone for A. For B, no significant gain" in text
+    assert "- A, pooled + Fisher against A, pooled: +10.00 points, p < 0.001\n" in text
+    assert "- B, pooled + Fisher against B, pooled: +1.00 points, p = 0.500" in text
+    assert "\n**pooled + Fisher is better than pooled alone for A.** pooled + Fisher shows no significant gain over" in text
 
 
 def test_draws_are_compared_in_pairs():
@@ -105,7 +106,7 @@ def test_draws_are_compared_in_pairs():
     rows = [made(title, n, draw=draw) for title, numbers in accuracies.items() for draw, n in enumerate(numbers)]
     text = networks_table.table(rows)
     p = ttest_rel((155, 164, 146), (150, 160, 140)).pvalue
-    assert f"- A: +2.50 points, p = {p:.3f}" in text
+    assert f"- A, pooled + Fisher against A, pooled: +2.50 points, p = {p:.3f}" in text
     assert "| A, pooled | 75.0 ± 5.0 (3 draws) |" in text
 
 
