@@ -134,12 +134,14 @@ ENGINEERED: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
     "textures": [(name, name, {}) for name in ("fisher_svm", "bovw_svm", "lbp_svm", "hog_svm")],
 }
 FROM_SCRATCH: dict[str, tuple[str, dict[str, Any]]] = {
-    "scene15": ("small ResNet, 64 px", {"size": 64, "epochs": 60, "batch_size": 64}),
-    "textures": ("small ResNet, 64 px", {"size": 64}),
+    "scene15": ("small ResNet, 64 px", {"size": 64, "batch_size": 32}),
+    "textures": ("small ResNet with 16 maps, 64 px", {"size": 64, "width": 16, "epochs": 250}),
 }
 TUNED: dict[str, dict[str, dict[str, Any]]] = {
-    "scene15": {"Lite0, fine-tuned": {"n_blocks": 4, "epochs": 6}},
-    "textures": {"Lite0, fine-tuned": {"n_blocks": 4, "epochs": 6}},
+    "scene15": {
+        "Lite0, fine-tuned": {"n_blocks": 4, "epochs": 6, "validation_fraction": 0.2, "patience": 2, "precision": "auto"}
+    },
+    "textures": {"Lite0, fine-tuned": {}},
 }
 EACH = [POOLED, FISHER, BOTH, INNER]
 FROZEN = {
