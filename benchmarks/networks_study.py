@@ -84,7 +84,6 @@ NETWORKS = {
     "Lite1": Network("timm:efficientnet_lite1", "bn2", "blocks.4", 240),
     "Lite2": Network("timm:efficientnet_lite2", "bn2", "blocks.4", 260),
     "Lite0 at 384 px": Network("timm:efficientnet_lite0", "bn2", "blocks.4", 384),
-    "Lite2 at 384 px": Network("timm:efficientnet_lite2", "bn2", "blocks.4", 384),
 }
 POOLED, FISHER, BOTH, INNER = "pooled", "Fisher", "pooled + Fisher", "pooled + inner Fisher"
 SIFT = f"{INNER} + SIFT"
@@ -126,11 +125,7 @@ def models(dataset: str, weights: Path, n_jobs: int) -> Iterator[Model]:
 
 # The rows of each dataset: title, recipe and options; networks and the kinds of their features.
 ENGINEERED: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
-    "scene15": [
-        ("fisher_lbp_svm, mirrored copies", "fisher_lbp_svm:scenes", {}),
-        ("fisher_svm", "fisher_svm", {}),
-        ("bovw_svm", "bovw_svm", {}),
-    ],
+    "scene15": [],  # in benchmarks/scenes.toml
     "textures": [(name, name, {}) for name in ("fisher_svm", "bovw_svm", "lbp_svm", "hog_svm")],
 }
 FROM_SCRATCH: dict[str, tuple[str, dict[str, Any]]] = {
@@ -145,8 +140,7 @@ TUNED: dict[str, dict[str, dict[str, Any]]] = {
 }
 EACH = [POOLED, FISHER, BOTH, INNER]
 FROZEN = {
-    "scene15": dict.fromkeys(["SqueezeNet", "MobileNetV2", "Lite0", "Lite1", "Lite2"], EACH)
-    | {"Lite0 at 384 px": [POOLED, FISHER, BOTH]},
+    "scene15": dict.fromkeys(["SqueezeNet", "MobileNetV2", "Lite0", "Lite1", "Lite2"], EACH) | {"Lite0 at 384 px": [POOLED]},
     "textures": dict.fromkeys(["SqueezeNet", "MobileNetV2", "Lite0"], EACH),
 }
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import ttest_1samp
 
-from featrec.cli._bench_results import labels_of
+from featrec.cli._bench_results import labels_of, read_results
 from featrec.evaluation import Table, mcnemar, number, p_value
 from featrec.evaluation._significance import holm
 
@@ -22,6 +23,22 @@ Pairs = Sequence[tuple[str, str]]
 ALPHA = 0.05
 HEADER = ("model", "accuracy, %", "fit, CPU s", "predict, CPU ms per image", "model, MB", "pre-trained on")
 ALONE, TOGETHER = "pooled", ("pooled + Fisher", "pooled + inner Fisher")
+
+
+# Rows of benchmarks/scenes.toml that belong to the matrix of scene15.
+RECIPES = ("fisher_lbp_svm, mirrored copies", "fisher_svm", "bovw_svm")
+
+
+def study_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of the study, and engineered recipes on scene15 from scenes.jsonl, whose processor time is unknown."""
+    rows = list(read_results(path).values())
+    scenes = read_results(path.with_name("scenes.jsonl")).values()
+    unknown = {"family": "engineered", "network": None, "draw": {}, "fit_cpu_seconds": None, "predict_cpu_ms": None}
+    return rows + [
+        {**row, **unknown, "n_bytes": row["model_bytes"], "pretrained_on": "–"}
+        for row in scenes
+        if row["title"] in RECIPES and row["split"]["kind"] == "standard" and row["split"]["validation"] is None
+    ]
 
 
 def grouped(rows: Iterable[Mapping[str, Any]]) -> dict[str, Runs]:

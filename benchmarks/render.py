@@ -115,7 +115,7 @@ def _robustness(path: Path, wanted: dict[str, str]) -> str:
 
 
 def _networks(path: Path, wanted: dict[str, str]) -> str:
-    rows = [row for row in _lines(path) if wanted.get("dataset") in (None, row["dataset"])]
+    rows = [row for row in networks_table.study_rows(path) if wanted.get("dataset") in (None, row["dataset"])]
     return f"{networks_table.table(rows)}\n\n{_measured_on(rows)}" if rows else NOTHING
 
 

@@ -67,8 +67,8 @@ def contests(results: Path) -> Iterator[Contest]:
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
         yield _of_entries([row for row in rows if row["dataset"] == dataset])
     yield from _of_few(few_images.figures(read_results(results / "few_images.jsonl").values()))
-    rows = list(read_results(results / "networks_study.jsonl").values())
-    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+    rows = networks_table.study_rows(results / "networks_study.jsonl")
+    for dataset in dict.fromkeys(row["dataset"] for row in rows if row["family"] == ENGINEERED):
         yield _of_study([row for row in rows if row["dataset"] == dataset])
 
 
@@ -121,8 +121,8 @@ def _study_family(run: Mapping[str, Any]) -> str:
 
 def _study_costs(title: str, runs: networks_table.Runs) -> str:
     fit, one, size = (networks_table.median(runs, name) for name in ("fit_cpu_seconds", "predict_cpu_ms", "n_bytes"))
-    size = None if size is None else size / 1e6
-    return f"{title} has {number(size)} MB, and takes {number(fit)} s of processor time to fit and {number(one)} ms per image."
+    times = "" if fit is None else f", and takes {number(fit)} s of processor time to fit and {number(one)} ms per image"
+    return f"{title} has {number(None if size is None else size / 1e6)} MB{times}."
 
 
 def _best(families: Mapping[str, str], accuracies: Mapping[str, float], test: Callable[[str, str], float]) -> dict[str, Best]:
