@@ -1,5 +1,7 @@
 """The matrix of networks and engineered features: rows are kept and resumed; the sentences follow from the rows."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest, ttest_rel
@@ -122,3 +124,17 @@ def test_other_questions():
         "A, pooled + Fisher + SIFT against A, pooled + Fisher: +5.00", "A, pooled + Fisher + SIFT against hog: +20.00 points",
     ):  # fmt: skip
         assert f"- {said}" in text
+
+
+def test_engineered_recipes_on_scenes_are_joined(tmp_path):
+    split = {"kind": "standard", "validation": None}
+    scenes = [
+        {"key": str(number), "title": title, "split": split | changed, "model_bytes": 1000, "accuracy": 0.8}
+        for number, (title, changed) in enumerate(
+            [("bovw_svm", {}), ("bovw_svm", {"kind": "random"}), ("fisher_svm", {"validation": 0.3}), ("tiny_knn", {})]
+        )
+    ]
+    (tmp_path / "scenes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in scenes))
+    (tmp_path / "study.jsonl").write_text(json.dumps(made("A, pooled", 150)) + "\n")
+    rows = networks_table.study_rows(tmp_path / "study.jsonl")
+    assert [(row["title"], row["family"], row["n_bytes"]) for row in rows[1:]] == [("bovw_svm", "engineered", 1000)]
