@@ -129,8 +129,8 @@ ENGINEERED: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
     "textures": [(name, name, {}) for name in ("fisher_svm", "bovw_svm", "lbp_svm", "hog_svm")],
 }
 FROM_SCRATCH: dict[str, tuple[str, dict[str, Any]]] = {
-    "scene15": ("small ResNet, 64 px", {"size": 64, "batch_size": 32}),
-    "textures": ("small ResNet with 16 maps, 64 px", {"size": 64, "width": 16, "epochs": 250}),
+    "scene15": ("small ResNet, 64 px", {"size": 64, "width": 16, "batch_size": 32}),
+    "textures": ("small ResNet, 64 px", {"size": 64, "width": 16, "epochs": 250}),
 }
 TUNED: dict[str, dict[str, dict[str, Any]]] = {
     "scene15": {
