@@ -121,7 +121,7 @@ def sentences(entries: Sequence[Entry]) -> list[str]:
     if network is None:
         said.append("No network that reaches its published accuracy was measured, so nothing is claimed about networks.")
     elif engineered is not None:
-        said += [_lead(network, engineered), *_costs(network, engineered)]
+        said += [_lead(network, engineered), *costs(network, engineered)]
     for one in entries:
         if one.undertrained and one.level is not None:
             level = f"{_percent(one.accuracy)} %; expected: {100 * one.level:.1f} %"
@@ -143,7 +143,7 @@ def _lead(network: Entry, engineered: Entry) -> str:
     return f"Engineered features win: {first.title} against {second.title}, the best network, {figures} ({_p(p)})."
 
 
-def _costs(network: Entry, engineered: Entry) -> list[str]:
+def costs(network: Entry, engineered: Entry) -> list[str]:
     """Return sentences about time and size, first about the network.
 
     If there is only one run, other load may have made it slow, so no network is called slow because of a single run.

@@ -10,8 +10,9 @@ A table is between two marks. The first mark names the type of table and a file 
 
 ``bench FILE``, ``comparison FILE`` and ``few FILE`` accept the conditions ``dataset``, ``split``, ``recipe``, ``title`` (each
 a name) and ``validation`` (yes or no). ``comparison`` adds sentences, and the rows of benchmarks/FILE.toml without a result.
-``speed FILE`` accepts ``topic=NAME``; ``decision FILE``, ``end_to_end FILE``, ``robustness FILE`` and ``scene_networks FILE``
-accept no conditions. ``plot FILE`` shows docs/pictures/FILE.svg.
+``speed FILE`` accepts ``topic=NAME``, ``networks FILE`` ``dataset=NAME``; ``decision FILE``, ``end_to_end
+FILE``, ``robustness FILE`` and ``verdict FILE`` (which reads all files that docs/comparison.md shows) accept no conditions. ``plot FILE`` shows
+docs/pictures/FILE.svg.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from benchmarks import comparison, decision, end_to_end, few_images, robustness, scene_networks, speed  # noqa: E402  (the repository must be on the path first)
+from benchmarks import comparison, decision, end_to_end, few_images, networks_table, robustness, speed, verdict  # noqa: E402
 from featrec.cli._bench_results import measured_on, read_results, tables  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -121,9 +122,13 @@ def _robustness(path: Path, wanted: dict[str, str]) -> str:
     return f"{robustness.joined(rows).to_markdown()}\n\n{_measured_on(rows)}"
 
 
-def _scene_networks(path: Path, wanted: dict[str, str]) -> str:
-    rows = _lines(path)
-    return f"{scene_networks.table(rows)}\n\n{_measured_on(rows)}"
+def _networks(path: Path, wanted: dict[str, str]) -> str:
+    rows = [row for row in networks_table.study_rows(path) if wanted.get("dataset") in (None, row["dataset"])]
+    return f"{networks_table.table(rows)}\n\n{_measured_on(rows)}" if rows else NOTHING
+
+
+def _verdict(path: Path, wanted: dict[str, str]) -> str:
+    return verdict.verdict(path.parent)
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -145,10 +150,11 @@ KINDS: dict[str, Callable[[Path, dict[str, str]], str]] = {
     "decision": _decision,
     "end_to_end": _end_to_end,
     "few": _few,
+    "networks": _networks,
     "plot": _plot,
     "robustness": _robustness,
-    "scene_networks": _scene_networks,
     "speed": _speed,
+    "verdict": _verdict,
 }
 
 
