@@ -39,7 +39,7 @@ from featrec.datasets import load_dataset  # noqa: E402
 from featrec.descriptors import DenseSIFT, RootSIFT, Whiten  # noqa: E402
 from featrec.encoders import FisherVector, SpatialPyramid  # noqa: E402
 from featrec.evaluation import wilson_interval  # noqa: E402
-from featrec.evaluation._traits import size_of  # noqa: E402
+from featrec.evaluation._model_result import size_of  # noqa: E402
 from featrec.networks import CNNMaps, FineTuned  # noqa: E402
 
 SEED = 0

@@ -16,7 +16,7 @@ from scipy.stats import ttest_1samp
 
 from featrec.cli._bench_results import labels_of, read_results
 from featrec.evaluation import Table, mcnemar, number, p_value
-from featrec.evaluation._significance import holm
+from featrec.evaluation._measures import holm
 
 Runs = Sequence[Mapping[str, Any]]
 Pairs = Sequence[tuple[str, str]]

@@ -10,8 +10,8 @@ A table is between two marks. The first mark names the type of table and a file 
 
 ``bench FILE``, ``comparison FILE`` and ``few FILE`` accept the conditions ``dataset``, ``split``, ``recipe``, ``title`` (each
 a name) and ``validation`` (yes or no). ``comparison`` adds sentences, and the rows of benchmarks/FILE.toml without a result.
-``speed FILE`` accepts ``topic=NAME``, ``networks FILE`` ``dataset=NAME``; ``decision FILE``, ``end_to_end
-FILE``, ``robustness FILE`` and ``verdict FILE`` (which reads all files that docs/comparison.md shows) accept no conditions. ``plot FILE`` shows
+``speed FILE`` accepts ``topic=NAME``, ``networks FILE`` ``dataset=NAME``. ``decision FILE``, ``end_to_end FILE``, ``robustness
+FILE`` and ``verdict FILE`` (which reads all files that docs/comparison.md shows) accept no conditions. ``plot FILE`` shows
 docs/pictures/FILE.svg.
 """
 
