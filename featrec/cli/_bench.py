@@ -14,8 +14,7 @@ from typing import Any
 
 import featrec
 from featrec.cli._arguments import check_outputs
-from featrec.cli._bench_config import read_config
-from featrec.cli._bench_measures import MEASURES, check_extras
+from featrec.cli._bench_config import MEASURES, check_extras, read_config
 from featrec.cli._bench_results import (
     append,
     described,

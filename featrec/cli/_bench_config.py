@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from featrec.cli._arguments import check_recipe, near
-from featrec.cli._bench_measures import MEASURES, measures_of
-from featrec.exceptions import InputError
+from featrec.exceptions import InputError, MissingExtraError
 
-__all__ = ["cells_of", "read_config"]
+__all__ = ["MEASURES", "cells_of", "check_extras", "read_config"]
 
+MEASURES = ("cost", "calibration", "energy")
 HELD_OUT = 0.3  # fraction of each class that is held out if validation = true
 
 
@@ -34,7 +35,7 @@ def read_config(path: Path) -> list[dict[str, Any]]:
 def cells_of(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield a cell for each split of a dataset and each recipe."""
     _known(config, ("dataset", "n_jobs", "recipe", *MEASURES), "the top level")
-    measures = measures_of(config)
+    measures = _measures(config)
     n_jobs = _whole(config, "n_jobs", "the top level", default=-1, least=-1)
     if n_jobs == 0:
         raise InputError("n_jobs = 0 means no threads; use 1 for one thread, or -1 for all processors")
@@ -45,6 +46,14 @@ def cells_of(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for sets, (recipe, runs) in recipes:
             if split["dataset"] in sets and (runs is None or number < runs):
                 yield split | recipe | {"n_jobs": n_jobs} | ({"measures": measures} if measures else {})
+
+
+def _measures(config: Mapping[str, Any]) -> list[str]:
+    """Return the measures that a configuration asks for."""
+    for name in MEASURES:
+        if not isinstance(config.get(name, False), bool):
+            raise InputError(f"{name} of the top level must be true or false; got {config[name]!r}")
+    return [name for name in MEASURES if config.get(name, False)]
 
 
 def _tables(config: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
@@ -197,3 +206,10 @@ def _seeds(table: Mapping[str, Any], where: str) -> list[int]:
             f"got {value!r}"
         )
     return seeds
+
+
+def check_extras(cells: Iterable[Mapping[str, Any]]) -> None:
+    """Check before the first run that the requested measures are possible."""
+    wanted = any("energy" in cell.get("measures", ()) for cell in cells)
+    if wanted and importlib.util.find_spec("codecarbon") is None:
+        raise MissingExtraError('energy = true needs codecarbon; pip install "featrec[energy]", or omit energy')

@@ -1,40 +1,22 @@
-"""Further measures of a benchmark run: facts about the model, duplicates, and what a configuration asks for."""
+"""Further measures of a benchmark run: facts about the model, duplicates, groups, calibration and cost."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from featrec.cli._bench_results import packed
-from featrec.exceptions import InputError, MissingExtraError
 
 if TYPE_CHECKING:
     from featrec.cli._bench_cell import Pool
 
-__all__ = ["MEASURES", "check_extras", "fitted_facts", "measures_of", "requested"]
+__all__ = ["fitted_facts", "requested"]
 
-MEASURES = ("cost", "calibration", "energy")
 MOST_IMAGES = 64  # at most this number of test images are predicted to measure the cost
-
-
-def measures_of(config: Mapping[str, Any]) -> list[str]:
-    """Return the measures that a configuration asks for."""
-    for name in MEASURES:
-        if not isinstance(config.get(name, False), bool):
-            raise InputError(f"{name} of the top level must be true or false; got {config[name]!r}")
-    return [name for name in MEASURES if config.get(name, False)]
-
-
-def check_extras(cells: Iterable[Mapping[str, Any]]) -> None:
-    """Check before the first run that the requested measures are possible."""
-    wanted = any("energy" in cell.get("measures", ()) for cell in cells)
-    if wanted and importlib.util.find_spec("codecarbon") is None:
-        raise MissingExtraError('energy = true needs codecarbon; pip install "featrec[energy]", or omit energy')
 
 
 def fitted_facts(model: Any, pool: Pool, train: np.ndarray, test: np.ndarray) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def stored_comparison(
     runs = {name: [found[seed] for seed in seeds] for name, found in models.items()}
     first = next(iter(runs.values()))
     lines = dict.fromkeys(measured_on(row) for found in runs.values() for row in found)
-    told = [f"The runs were measured in {len(lines)} environments:", *lines] if len(lines) > 1 else []
+    told = ["The runs were measured on different machines, versions or commits:", *lines] if len(lines) > 1 else []
     return compare_runs(
         {name: _run(found) for name, found in runs.items()},
         {name: _kind(found[0]) for name, found in runs.items()},
@@ -138,7 +138,9 @@ def _run(rows: Sequence[Row]) -> Run:
         n_bytes=round(statistics.median(sizes)) if sizes else None,
         estimator=_code(rows[0]),
         seeds=_seeds(rows),
-        **{name: rows[0].get(name) for name in ("width", "n_parameters", "n_multiply_adds")},
+        width=rows[0].get("width"),
+        n_parameters=rows[0].get("n_parameters"),
+        n_multiply_adds=rows[0].get("n_multiply_adds"),
         pretrained_on=tuple(rows[0].get("pretrained_on", ())),
         calibration=Calibration(**calibration, **bins) if calibration else None,
         cost=Cost(**cost) if cost else None,

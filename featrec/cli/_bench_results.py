@@ -45,7 +45,7 @@ IGNORED = ("steps", "transformer_list", "memory", "n_jobs", "transform_input", "
 HEADER = ("recipe", "accuracy, %", "against the row above", "fit, s", "images/s", "peak, MB", "model, MB")
 FIGURES = ("fit_seconds", "images_per_second", "peak_mb")
 # Columns that a table has only if one of its rows has the figure: heading, place of the figure in the result, and factor.
-MORE = (
+MORE: tuple[tuple[str, tuple[str, ...], float], ...] = (
     ("start, s", ("cost", "start_seconds"), 1),
     ("first image, s", ("cost", "first_seconds"), 1),
     ("one image, ms", ("cost", "p50_seconds"), 1e3),
@@ -171,9 +171,10 @@ def tables(rows: Iterable[Mapping[str, Any]]) -> dict[str, Table]:
     for split, recipes in groups.items():
         runs = list(recipes.values())
         lines = [_line(*pair) for pair in zip(runs, [[], *runs], strict=False)]
-        more = [(heading, cells) for heading, *where in MORE if set(cells := [_cell(each, *where) for each in runs]) != {"–"}]
-        rows = [[*line, *(cells[place] for _, cells in more)] for place, line in enumerate(lines)]
-        found[split] = Table([*HEADER, *(heading for heading, _ in more)], rows)
+        more = {heading: [_cell(each, where, factor) for each in runs] for heading, where, factor in MORE}
+        shown = {heading: cells for heading, cells in more.items() if set(cells) != {"–"}}
+        rest = zip(lines, zip(*shown.values(), strict=True) if shown else [()] * len(lines), strict=True)
+        found[split] = Table([*HEADER, *shown], [[*line, *cells] for line, cells in rest])
     return found
 
 

@@ -19,6 +19,7 @@ from featrec.cli._bench_results import described, labels_of, read_results, table
 from featrec.datasets import ImageFolder, load_dataset
 from featrec.evaluation import Cost, compare
 from featrec.exceptions import InputError, MissingExtraError
+from tests.tiny_network import WEIGHTS, network_bytes
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 COST = Cost(0.5, 0.25, 0.001, 0.002, 0.0005, 8, 200_000_000)
@@ -89,6 +90,17 @@ def test_a_run_records_parameters_pretraining_duplicates_and_requested_measures(
     assert row["network"] is False
     plain = _bench_cell.run_cell(cell_of())
     assert not {"cost", "calibration", "kwh"} & set(plain)
+
+
+def test_a_network_records_its_size_and_its_columns_are_shown(tmp_path):
+    (tmp_path / "network.onnx").write_bytes(network_bytes())
+    options = {"model": str(tmp_path / "network.onnx"), "preprocessing": "torch", "layer": "feat"}
+    cell = cell_of(recipe="cnn_svm", options=options)
+    row = cell | {"parameters": {}} | _bench_cell.run_cell(cell)
+    assert row["network"] is True
+    assert row["n_parameters"] == WEIGHTS["filters"].size + WEIGHTS["bias"].size
+    (table,) = tables([row]).values()
+    assert list(table.header[7:]) == ["parameters", "multiply-adds"]
 
 
 @pytest.mark.slow
