@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -252,9 +251,7 @@ def test_right_half_right_empty_and_hostile_notebooks(terms, tmp_path):
     }
     for name, sources in notebooks.items():
         write_notebook(tmp_path / "in" / name / "lesson_05_words.ipynb", ["import numpy as np", *sources])
-    start = time.monotonic()
     graded = grade_cohort(find_submissions(tmp_path / "in"), terms / "2027a" / "autograder")
-    taken = time.monotonic() - start
     grades = {one.student: grade for one, grade in graded}
     assert grades["right"].points == dict.fromkeys(names, 3.0)
     assert grades["half"].points == {"assign_words": 3.0, "move_words": 2.0, "learn_vocabulary": 0.0}
@@ -270,7 +267,6 @@ def test_right_half_right_empty_and_hostile_notebooks(terms, tmp_path):
         assert str(path) in grades[name].problem
     assert not outside.exists()
     assert "featrec is blocked while exercises are graded" in grades["featrec"].hints["assign_words"]
-    assert taken < 300
 
 
 def test_students_lessons_and_times_are_read_from_names(tmp_path):
