@@ -42,8 +42,8 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
     Parameters
     ----------
     power : float, default=1.0
-        Exponent, at most 1, of the first step: x is replaced by ``sign(x)·|x|^power``. The square root, 0.5, is suitable for codes
-        that are sums over many patches.
+        Exponent, at most 1, of the first step: x is replaced by ``sign(x)·|x|^power``. The square root, 0.5, is suitable for
+        codes that are sums over many patches.
     epsilon : float, default=0.0
         Number that is added to each variance, in units of the mean variance, to avoid amplifying columns with little variance.
     unit_length : bool, default=False

@@ -127,8 +127,7 @@ def test_how_to_scripts_and_lessons_become_pages():
     markdown = load(DOCS / "_extensions" / "python_pages.py").markdown
     script = '"""Do a thing: with care.\n\n    python it.py\n\nA group\n    Its text.\n"""\n\nx = 1\n'
     assert markdown(script) == (
-        "# Do a thing\n\nWith care.\n\n    python it.py\n\n**A group**\n\nIts text.\n\n"
-        "## The script\n\n```python\nx = 1\n```\n"
+        "# Do a thing\n\nWith care.\n\n    python it.py\n\n**A group**\n\nIts text.\n\n## The script\n\n```python\nx = 1\n```\n"
     )
     assert markdown("# %% [markdown]\n# # Title\n#\n# Text\n\n# %%\nx = 1\n") == "# Title\n\nText\n\n```python\nx = 1\n```\n"
 
