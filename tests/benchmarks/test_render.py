@@ -81,11 +81,7 @@ def test_bench(tmp_path):
 def test_an_unknown_table_is_refused(tmp_path):
     with pytest.raises(
         ValueError,
-<<<<<<< HEAD
         match="a table shows bench, comparison, decision, end_to_end, few, networks, plot, robustness, speed, verdict; "
-=======
-        match="a table shows bench, comparison, decision, end_to_end, few, plot, robustness, scene_networks, speed; "
->>>>>>> 00175e5846260f4b20aab07ee326a0a3d1f1b682
         "got 'figure x'",
     ):
         render.table("figure x", tmp_path)
