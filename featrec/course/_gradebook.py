@@ -46,7 +46,7 @@ class Deadline:
         return late, max(0.0, 1 - self.per_day * late) if late <= self.days else 0.0
 
 
-def find_submissions(folder: Path) -> list[Submission]:
+def find_submissions(folder: str | Path) -> list[Submission]:
     """Find notebooks: ``STUDENT/lesson_05_words.ipynb`` or ``STUDENT_lesson_05_words.ipynb``.
 
     Several notebooks of one student and lesson are resubmissions. The time of a submission is part of the name of the file, as
@@ -54,13 +54,14 @@ def find_submissions(folder: Path) -> list[Submission]:
 
     Parameters
     ----------
-    folder : Path
+    folder : str or Path
 
     Returns
     -------
     submissions : list of Submission
         Each has the attributes student, lesson, path and submitted.
     """
+    folder = Path(folder)
     found, rest = [], []
     for path in sorted(folder.rglob("*.ipynb")):
         match = NAMED.match(path.name)

@@ -33,17 +33,17 @@ this term if the course was laid out with `--execute`; a result of students may 
 
 
 def lay_out(
-    folder: Path, term: str, *, key: Path | None = None, lessons: Sequence[int] | None = None, execute: bool = False
+    folder: str | Path, term: str, *, key: str | Path | None = None, lessons: Sequence[int] | None = None, execute: bool = False
 ) -> list[Path]:
     """Write the notebooks, guides, slides and autograders of one term.
 
     Parameters
     ----------
-    folder : Path
+    folder : str or Path
         ``student/``, ``instructor/`` and ``autograder/`` are written into it.
     term : str
         Such as "2027a". Data, arguments of tests and the order of classes depend on it.
-    key : Path, optional
+    key : str or Path, optional
         File of the instructor's key. Default: ``instructor/key.txt``, which is made if it is missing.
     lessons : sequence of int, optional
         Default: all.
@@ -60,7 +60,8 @@ def lay_out(
     known = find_masters()
     if unknown := sorted(set(lessons or ()) - set(known)):
         raise InputError(f"there are no lessons {unknown}; the lessons are {', '.join(map(str, known))}")
-    secret = read_key(key or folder / "instructor" / "key.txt")
+    folder = Path(folder)
+    secret = read_key(Path(key) if key else folder / "instructor" / "key.txt")
     for name in ("student", "instructor/slides", "autograder"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     masters = [load_master(number) for number in sorted(lessons or known)]
