@@ -7,6 +7,7 @@ sizes, beside files of the names that the documents use; NOT_RUN lists the lines
 import importlib.util
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -138,7 +139,10 @@ def here(place, monkeypatch):
     """In that directory; what bench runs in processes of their own (tests/cli/test_bench.py) runs in this one."""
     monkeypatch.chdir(place)
     monkeypatch.setattr(_bench, "_in_fresh_process", lambda cell, result: _bench_cell.run_cell(cell))
-    return place
+    before = set(place.iterdir())
+    yield place
+    for path in set(place.iterdir()) - before:  # so that two pages may write files of the same name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def run(command):
