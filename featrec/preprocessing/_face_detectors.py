@@ -24,16 +24,16 @@ Detect = Callable[[np.ndarray, int], np.ndarray]
 # Cascades that the wheels of OpenCV contain, except those of version 5.0.
 SHIPPED = {"frontal": "haarcascade_frontalface_alt2.xml", "profile": "haarcascade_profileface.xml"}
 NAMES = (*SHIPPED, "lbp")
-# Modules that contain CascadeClassifier, depending on the version: the bindings of OpenCV 5 may place it in a contributed module.
-HOMES = ("", "objdetect", "xobjdetect")
+# Modules that may contain CascadeClassifier. OpenCV 5 moved it to its contributed module xobjdetect.
+HOMES = ("objdetect", "xobjdetect")
 SCALE_FACTOR, MIN_NEIGHBORS = 1.1, 3
 # Score from which YuNet reports a face, its non-maximum suppression, and the maximum number of faces per image.
 SCORE, OVERLAP, MOST = 0.6, 0.3, 5000
 # YuNet finds faces of 10 to 300 pixels. Large images are also searched at the second size, for large faces.
 LONGEST_SIDES = (2048, 512)
 WAYS_OUT = (
-    "Use the file of another detector, detector='face_detection_yunet_2023mar.onnx' (from the OpenCV Zoo) or a cascade in XML, or "
-    "detector='lbp', which is part of scikit-image and more often takes other things for faces"
+    "Use the file of another detector, detector='face_detection_yunet_2023mar.onnx' (from the OpenCV Zoo) or a cascade in XML, "
+    "or detector='lbp', which is part of scikit-image and more often takes other things for faces"
 )
 MOST_KEPT = 8
 _KEPT = threading.local()
@@ -97,8 +97,8 @@ def _shipped(name: str) -> str:
 
 
 def _cascade_class() -> Any:
-    homes = [cv2 if not home else getattr(cv2, home, None) for home in HOMES]
-    found = next((home.CascadeClassifier for home in homes if hasattr(home, "CascadeClassifier")), None)
+    homes = [cv2, *(getattr(cv2, name, None) for name in HOMES)]
+    found = next(filter(None, (getattr(home, "CascadeClassifier", None) for home in homes)), None)
     if found is None:
         raise MissingExtraError(
             f"BlurFaces: the installed OpenCV {cv2.__version__} cannot run cascades; since version 5, they need "

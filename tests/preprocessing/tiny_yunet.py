@@ -1,4 +1,4 @@
-"""A network with the inputs and outputs of YuNet, written without the onnx package: bright squares of 8 pixels are its faces."""
+"""A network with the inputs and outputs of YuNet, written without the onnx package. Its faces are bright squares."""
 
 import numpy as np
 
@@ -29,10 +29,8 @@ def yunet_bytes(height=64, width=64):
             tensors += [tensor(f"w_{name}", weights), tensor(f"b_{name}", bias)]
             outputs.append(field(12, value(name, [1, None, n])))
     tensors += [_shape(f"s_{part}", n) for part, n in PARTS.items()]
-    graph = b"".join(
-        [*(field(1, each) for each in nodes), field(2, b"faces"), *(field(5, each) for each in tensors)]
-        + [field(11, value("input", [1, 3, height, width])), *outputs]
-    )
+    parts = [*(field(1, each) for each in nodes), field(2, b"faces"), *(field(5, each) for each in tensors)]
+    graph = b"".join([*parts, field(11, value("input", [1, 3, height, width])), *outputs])
     return number(1, 8) + field(7, graph) + field(8, field(1, b"") + number(2, 13))
 
 
