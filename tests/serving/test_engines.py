@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -85,7 +86,7 @@ def running(words, health, seconds=90, **options):
         process.wait(10)
         reader.join(10)
         process.stdout.close()
-        print(b"".join(told).decode(errors="replace")[-3000:])  # shown if the test fails
+        sys.stdout.write(b"".join(told).decode(errors="replace")[-3000:])  # shown if the test fails
 
 
 def wait_until_ready(process, health, seconds):
@@ -206,7 +207,7 @@ def test_mlflow_stores_no_pickle_and_answers(stored, images):
 @pytest.mark.slow
 def test_mlflow_over_http(stored, images):
     address = f"http://127.0.0.1:{PORT + 3}"
-    serve = "-m mlflow models serve --model-uri stored --env-manager local --host 127.0.0.1 --port".split()
+    serve = shlex.split("-m mlflow models serve --model-uri stored --env-manager local --host 127.0.0.1 --port")
     table = {"columns": ["image"], "data": [[text(each)] for each in images[0]]}
     with running([sys.executable, *serve, str(PORT + 3)], f"{address}/ping", cwd=stored.parent):
         status, reply = post(f"{address}/invocations", {"dataframe_split": table})
