@@ -235,6 +235,7 @@ LEAST = {  # None where that takes longer: the slow test below runs these
     "train": "pictures --recipe tiny_knn --out least.model",
     "predict": "least.model holiday.jpg",
     "explain": "least.model holiday.jpg --out least.html",
+    "anonymize": "pictures --out least_copies",
     "encode": "least.model pictures --out least.npy",
     "compare": "pictures",
     "bench": "benchmarks/small.toml",

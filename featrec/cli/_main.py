@@ -24,6 +24,7 @@ COMMANDS = {
     "train": "_train",
     "predict": "_predict",
     "explain": "_explain",
+    "anonymize": "_anonymize",
     "encode": "_encode",
     "compare": "_compare",
     "bench": "_bench",

@@ -11,6 +11,7 @@ from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
     from featrec.preprocessing._augmented import Augmented
+    from featrec.preprocessing._blur_faces import BlurFaces
     from featrec.preprocessing._denoise import Denoise
     from featrec.preprocessing._deskew import Deskew
     from featrec.preprocessing._resize import Resize
@@ -21,6 +22,7 @@ __all__ = [
     "CLAHE",
     "AdjustLight",
     "Augmented",
+    "BlurFaces",
     "Denoise",
     "Deskew",
     "Grayscale",
@@ -34,6 +36,7 @@ __getattr__, __dir__ = on_demand(
     __name__,
     {
         "._augmented": ["Augmented"],
+        "._blur_faces": ["BlurFaces"],
         "._denoise": ["Denoise"],
         "._deskew": ["Deskew"],
         "._resize": ["Resize"],

@@ -34,7 +34,7 @@ from featrec.encoders import (
 )
 from featrec.images import GlobalExtractor, LocalExtractor, Preprocessor
 from featrec.networks import CNNFeatures, CNNMaps, FineTuned, LeNet5, PixelsNetwork, SmallResNet
-from featrec.preprocessing import Augmented, Resize, Unflatten
+from featrec.preprocessing import Augmented, BlurFaces, Resize, Unflatten
 from featrec.vocabularies import BinaryVocabulary, GaussianVocabulary, KMeansVocabulary, RandomVocabulary
 
 BASES = {"GlobalExtractor", "ImageTransformer", "LocalExtractor", "Preprocessor", "Encoder", "BagsTransformer", "Vocabulary"}
@@ -81,6 +81,7 @@ ARGUMENTS = {
         "views": 2,
         "random_state": 0,
     },
+    BlurFaces: lambda network: {"detector": "lbp"},  # the only one that every OpenCV has
     KMeansVocabulary: lambda network: {"n_words": 5, "random_state": 0},
     RandomVocabulary: lambda network: {"n_words": 5, "random_state": 0},
     GaussianVocabulary: lambda network: {"n_components": 4, "random_state": 0},
