@@ -1,0 +1,74 @@
+"""Held-out training images, and conformal thresholds that hold for new images with a stated probability."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from featrec.exceptions import InputError
+
+__all__ = ["calibration_split", "class_thresholds", "conformal_threshold", "doubts", "rows_needed"]
+
+# Rounding: (n + 1) * coverage may be slightly above an integer.
+ROUNDING = 1e-9
+
+
+def rows_needed(coverage: float) -> int:
+    """Return the smallest number of held-out rows for which a threshold with this coverage exists."""
+    return math.ceil(coverage / (1 - coverage) - ROUNDING)
+
+
+def conformal_threshold(values: np.ndarray, coverage: float) -> float:
+    """Return the smallest of the values that a new value does not exceed with a probability of at least `coverage`.
+
+    The probability is over the drawing of both the values and the new value, which must be exchangeable. With too few values,
+    the threshold is infinite.
+    """
+    rank = math.ceil((len(values) + 1) * coverage - ROUNDING)
+    return math.inf if rank > len(values) else float(np.partition(values, rank - 1)[rank - 1])
+
+
+def class_thresholds(values: np.ndarray, numbers: np.ndarray, classes: Any, coverage: float, per_class: bool) -> np.ndarray:
+    """Return a threshold for each class, from the values of its own held-out rows, or of all rows.
+
+    Parameters
+    ----------
+    values : array of shape (n,)
+    numbers : array of shape (n,), int
+        The class of each row.
+    classes : array of shape (n_classes,)
+    coverage : float
+    per_class : bool
+    """
+    least, names = rows_needed(coverage), np.asarray(classes).tolist()
+    counts = np.bincount(numbers, minlength=len(names)) if per_class else np.array([len(values)])
+    if counts.min() < least:
+        what = f"of the class {names[int(counts.argmin())]!r}" if per_class else ""
+        raise InputError(
+            f"RejectUnknown: coverage={coverage:g} needs at least {least} held-out images{' of each class' * per_class}; there "
+            f"are {counts.min()} {what}".rstrip()
+            + ". Use more images, a larger calibration_fraction, or less coverage"
+        )
+    if not per_class:
+        return np.full(len(names), conformal_threshold(values, coverage))
+    return np.array([conformal_threshold(values[numbers == number], coverage) for number in range(len(names))])
+
+
+def doubts(shares: np.ndarray) -> np.ndarray:
+    """Return the probability that the class is another one, for each class. Small values are more accurate than 1 - shares."""
+    return np.asarray(shares @ (1 - np.eye(shares.shape[1])))
+
+
+def calibration_split(labels: np.ndarray, fraction: float, random_state: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows to fit on and the held-out rows: a fraction of each class, but at least one, and never all."""
+    random, held = check_random_state(random_state), []
+    for name in np.unique(labels):
+        rows = random.permutation(np.flatnonzero(labels == name))
+        held.append(rows[: min(len(rows) - 1, max(1, round(fraction * len(rows))))])
+    rows = np.sort(np.concatenate(held))
+    if not len(rows):
+        raise InputError("RejectUnknown: every class has one image; at least one class needs a second image to hold out")
+    return np.setdiff1d(np.arange(len(labels)), rows), rows

@@ -1,0 +1,126 @@
+"""What a fitted model computes for images: codes, scores of the classes, and labels, with the features computed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from featrec.base import is_search
+from featrec.exceptions import InputError
+from featrec.pairwise import HistogramKernel
+
+__all__ = ["Seen", "codes_of", "seen_by"]
+
+# Smallest probability; some classifiers, such as nearest neighbours, return probabilities of 0.
+LEAST = 1e-6
+# Attributes in which Augmented, PredictAugmented, Calibrated and other wrappers store the fitted model.
+INNER = ("model_", "estimator_", "estimator")
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a model computes for n images.
+
+    Attributes
+    ----------
+    scores : array of shape (n, n_classes)
+        Decision values, or logarithms of probabilities.
+    labels : array of shape (n,)
+        The predictions of the model.
+    codes : array or sparse matrix of shape (n, width), or None
+        The codes that the classifier sees; None if the model has no codes, as networks that take pixels.
+    empty : array of shape (n,), bool
+        Whether the code of an image is zero, because the image has no local features.
+    """
+
+    scores: np.ndarray
+    labels: np.ndarray
+    codes: Any
+    empty: np.ndarray
+
+
+def seen_by(model: Any, X: Any) -> Seen:
+    """Return scores, labels and codes. For a Pipeline, the features are computed once.
+
+    If the Pipeline is inside a wrapper that changes its scores, such as Calibrated or Augmented, they are computed twice.
+    """
+    steps, head = _steps(_without_shell(model))
+    if steps:
+        given, codes, empty = _described(steps, X)
+        return Seen(class_scores(head, given), np.asarray(head.predict(given)), codes, empty)
+    scores, labels = class_scores(model, X), np.asarray(model.predict(X))
+    codes, zero = codes_of(model, X)
+    return Seen(scores, labels, codes, np.zeros(len(labels), bool) if zero is None else zero)
+
+
+def codes_of(model: Any, X: Any) -> tuple[Any, np.ndarray | None]:
+    """Return the codes of images, and whether each is zero; (None, None) if the model has no codes."""
+    steps, head = _steps(_without_shell(model))
+    if steps:
+        _, codes, empty = _described(steps, X)
+        return codes, empty
+    inner = next((getattr(head, name) for name in INNER if hasattr(getattr(head, name, None), "predict")), None)
+    if inner is not None:
+        return codes_of(inner, X)
+    table = X if issparse(X) or hasattr(X, "iloc") else np.asarray(X) if isinstance(X, (list, np.ndarray)) and len(X) else None
+    return (table, _zero_rows(table)) if _is_table(table) else (None, None)
+
+
+def class_scores(model: Any, X: Any) -> np.ndarray:
+    """Return logarithms of the probabilities of a model if it has any, otherwise its decision values; one column per class."""
+    if hasattr(model, "predict_proba"):
+        return np.log(np.maximum(np.asarray(model.predict_proba(X), np.float64), LEAST))
+    if not hasattr(model, "decision_function"):
+        raise InputError(
+            f"RejectUnknown: {type(model).__name__} has neither predict_proba nor decision_function, so it has no confidence"
+        )
+    found = np.asarray(model.decision_function(X), np.float64)
+    return np.column_stack([np.zeros(len(found)), found]) if found.ndim == 1 else found
+
+
+def _without_shell(model: Any) -> Any:
+    """Return the fitted model inside a search or a FrozenEstimator, which do not change its scores."""
+    while True:
+        if is_search(model) and hasattr(model, "best_estimator_"):
+            model = model.best_estimator_
+        elif isinstance(model, FrozenEstimator):
+            model = model.estimator
+        else:
+            return model
+
+
+def _steps(model: Any) -> tuple[list, Any]:
+    """Return the transformers of a Pipeline and its classifier; a Pipeline as the last step is taken apart as well."""
+    steps: list = []
+    while isinstance(model, Pipeline):
+        steps += [step for _, step in model.steps[:-1] if step is not None and not isinstance(step, str)]
+        model = model.steps[-1][1]
+    return steps, model
+
+
+def _described(steps: list, X: Any) -> tuple[Any, Any, np.ndarray]:
+    """Return what the classifier takes, the codes (before a kernel), and whether each code is zero before it is scaled."""
+    codes: Any = None
+    empty = np.zeros(0, bool)
+    for step in steps:
+        X = step.transform(X)
+        if _is_table(X):
+            empty = _zero_rows(X) if codes is None else empty
+            codes = codes if isinstance(step, HistogramKernel) else X
+    return X, codes, np.zeros(len(X), bool) if codes is None else empty
+
+
+def _is_table(X: Any) -> bool:
+    """Return whether X has one row of numbers per image."""
+    if issparse(X):
+        return True
+    return hasattr(X, "dtypes") or (isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "fiub")
+
+
+def _zero_rows(X: Any) -> np.ndarray:
+    return ~np.asarray((X != 0).sum(axis=1) if issparse(X) else np.asarray(X).any(axis=1)).ravel().astype(bool)
