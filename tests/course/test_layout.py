@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from featrec.cli import main
-from featrec.course import _grading, find_submissions, lay_out, read_deadlines, write_gradebook
+from featrec.course import _fence, find_submissions, lay_out, read_deadlines, write_gradebook
 from featrec.course._autograder import grader_files
+from featrec.course._fence import choose_fence, fenced_command
 from featrec.course._fenced import landlock_version
 from featrec.course._gradebook import Deadline, Submission
-from featrec.course._grading import Grade, choose_fence, fenced_command, graded_cells
+from featrec.course._grading import Grade, graded_cells
 from featrec.course._master import load_master
 from featrec.course._term import read_key, seed_of
 from featrec.course.exercises import MODULES, exercises_of
@@ -169,13 +170,13 @@ def test_only_cells_that_define_an_exercise_are_graded(tmp_path):
 
 
 def test_without_a_fence_nothing_runs(monkeypatch, tmp_path):
-    monkeypatch.setattr(_grading, "landlock_version", lambda: 0)
-    monkeypatch.setattr(_grading.shutil, "which", lambda name: None)
-    with pytest.raises(FeatrecError, match=r"neither Landlock .* nor bubblewrap, so notebooks of students are not run here"):
+    monkeypatch.setattr(_fence, "landlock_version", lambda: 0)
+    monkeypatch.setattr(_fence.shutil, "which", lambda name: None)
+    with pytest.raises(FeatrecError, match=r"neither Landlock .* nor bubblewrap, so the work of students is not run here"):
         choose_fence()
-    monkeypatch.setattr(_grading.shutil, "which", lambda name: "/usr/bin/bwrap")
+    monkeypatch.setattr(_fence.shutil, "which", lambda name: "/usr/bin/bwrap")
     assert choose_fence() == "bubblewrap"
-    words = fenced_command(tmp_path, "bubblewrap")
+    words = fenced_command(tmp_path, "bubblewrap", ["/usr"])
     assert words[0] == "bwrap"
     assert words[words.index("--bind") + 1] == str(tmp_path)
     assert "--unshare-all" in words
@@ -209,7 +210,7 @@ for what, action in {
 def test_the_fence_allows_one_folder_only(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "secret.txt").write_text("secret")
-    script = str(Path(_grading.__file__).with_name("_fenced.py"))
+    script = str(Path(_fence.__file__).with_name("_fenced.py"))
     command = [sys.executable, "-I", "-c", IN_THE_FENCE, script, str(tmp_path / "folder"), str(tmp_path / "secret.txt")]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert told[:4] == [f"{what} denied" for what in ("write", "read", "list", "remove")]
