@@ -84,6 +84,24 @@ def test_a_term_has_notebooks_guide_slides_and_autograder(terms):
     assert not any(f'{word}="http' in slides for word in ("src", "href"))
 
 
+def test_the_first_cell_of_students_installs_featrec_where_it_is_missing(terms, monkeypatch):
+    transform = pytest.importorskip("IPython.core.inputtransformer2").TransformerManager().transform_cell
+    notebook = json.loads((terms / "2027a" / "student" / "lesson_05_words.ipynb").read_text())
+    code = transform("".join(notebook["cells"][0]["source"]))
+    installed = []
+
+    class Shell:
+        def run_line_magic(self, name, line):
+            installed.append((name, line))
+
+    exec(code, {"get_ipython": Shell})
+    assert installed == []
+    for missing in ("featrec", "matplotlib"):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, missing=missing: None if name == missing else name)
+        exec(code, {"get_ipython": Shell})
+    assert installed == [("pip", 'install "featrec[plot]"')] * 2
+
+
 def test_two_terms_differ_in_data_and_answers(terms):
     names = [f"{folder}/lesson_05_words" for folder in ("student", "instructor")]
     for name in names:
@@ -223,6 +241,14 @@ def solution(name):
     return next(cell.source for cell in load_master(5).exercises if f"def {name}(" in cell.source)
 
 
+FORGED = """
+import json, os
+found = {"exercises": {"assign_words": {"points": 3.0, "possible": 3.0, "messages": []}}, "errors": []}
+open(os.path.join(os.environ["HOME"], "found.json"), "w").write(json.dumps(found))
+os.kill(os.getppid(), 9)
+"""
+
+
 @pytest.mark.slow
 def test_right_half_right_empty_and_hostile_notebooks(terms, tmp_path):
     """Also those that loop forever, write or read outside their folder, or call featrec."""
@@ -246,6 +272,7 @@ def test_right_half_right_empty_and_hostile_notebooks(terms, tmp_path):
         "endless_function": [right[0], "def move_words(descriptors, assigned, words):\n    while True:\n        pass"],
         "writes": [right[0] + f"\n\nopen({str(outside)!r}, 'w').write('x')"],
         "reads": [f"def assign_words(descriptors, words):\n    return open({str(secret)!r}).read()"],
+        "forges": [right[0] + FORGED],
         "featrec": [
             "def assign_words(descriptors, words):\n    from featrec.vocabularies import KMeansVocabulary\n    return 0"
         ],
@@ -267,6 +294,8 @@ def test_right_half_right_empty_and_hostile_notebooks(terms, tmp_path):
         assert grades[name].problem.startswith("tried to use a file outside its folder")
         assert str(path) in grades[name].problem
     assert not outside.exists()
+    assert grades["forges"].total == 0
+    assert grades["forges"].problem.startswith("stopped")
     assert "featrec is blocked while exercises are graded" in grades["featrec"].hints["assign_words"]
 
 
