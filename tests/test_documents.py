@@ -38,6 +38,7 @@ NOT_RUN = {
     "python docs/course/lesson_05_words.py figures": "tests/course/test_masters.py runs it",
     "featrec course DIR --term 2027a --execute": "tests/course/test_layout.py has the same call",
     "featrec course DIR --grade SUBMISSIONS --lms moodle": "tests/course/test_layout.py grades submissions",
+    "featrec course DIR --leaderboard ENTRIES": "tests/course/test_capstone.py has the same call",
     "export FEATREC_DATA=...": "a place to fill in",
     "python benchmarks/render.py": BENCHMARK.format("tests/benchmarks/test_render.py"),
     "python benchmarks/networks_study.py WEIGHTS --out benchmarks/results/networks_study.jsonl": BENCHMARK.format(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from featrec.evaluation._measures import (
         Calibration,
         calibration_of as calibration_of,
+        holm as holm,
         mcnemar as mcnemar,
         probabilities_of as probabilities_of,
         wilson_interval as wilson_interval,
@@ -125,7 +126,7 @@ __getattr__, __dir__ = on_demand(
         "._data_efficiency": ["DataEfficiency", "SizeResult", "data_efficiency"],
         "._datasets_comparison": ["DatasetsComparison", "combine_comparisons", "compare_datasets"],
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
-        "._measures": ["Calibration", "calibration_of", "mcnemar", "probabilities_of", "wilson_interval"],
+        "._measures": ["Calibration", "calibration_of", "holm", "mcnemar", "probabilities_of", "wilson_interval"],
         "._model_result": ["ModelResult", "Pair", "Run", "facts_of", "is_network", "learns_from_pixels"],
         "._page": ["Section", "bullets", "heading", "page", "scrolling", "sortable"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
