@@ -9,13 +9,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+STAMPS = Path(__file__).resolve().parents[2] / "build" / "stamps"
 SECONDS = 600
 
 
 def has_run(script: Path, folder: Path) -> bool:
     """Whether the results in the folder are those of this text."""
-    stamp = folder / "digest.txt"
-    return stamp.exists() and stamp.read_text(encoding="utf-8") == _digest(script)
+    stamp = STAMPS / script.name
+    return folder.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == _digest(script)
 
 
 def run_once(script: Path, folder: Path, arguments: Sequence[str]) -> None:
@@ -31,7 +32,8 @@ def run_once(script: Path, folder: Path, arguments: Sequence[str]) -> None:
     if done.returncode:
         _warn(f"{script.name} failed: {done.stderr.strip()}")
     else:
-        (folder / "digest.txt").write_text(_digest(script), encoding="utf-8")
+        STAMPS.mkdir(parents=True, exist_ok=True)
+        (STAMPS / script.name).write_text(_digest(script), encoding="utf-8")
 
 
 def _digest(script: Path) -> str:

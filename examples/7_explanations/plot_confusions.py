@@ -12,7 +12,7 @@ from featrec.datasets import load_dataset
 from featrec.explanation import explain_errors
 from featrec.recipes import bovw_svm
 
-train, test = load_dataset("shapes", n_train=80, n_test=300)
+train, test = load_dataset("shapes", n_train=120, n_test=240, noise=0.1)
 model = bovw_svm(n_words=12).fit(train, train.labels)
 
 errors = explain_errors(model, test, test.labels)

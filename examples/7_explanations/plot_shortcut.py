@@ -2,9 +2,9 @@
 Find a shortcut of a model
 ==========================
 
-A model may be right for a wrong reason. All hearts in this training set have a purple mark in a corner, and the model is
-nearly perfect on images that have it, too. :func:`~featrec.explanation.summarize` averages the explanations of each class:
-the strongest word is the mark, and the strongest place is the corner. Without the mark, the hearts are lost.
+A model may be right for a wrong reason. All hearts in this training set have a purple mark in a corner.
+:func:`~featrec.explanation.summarize` averages the explanations of each class: the strongest word of the hearts is the mark,
+and the strongest place is the corner. Without the mark, the model finds fewer hearts.
 """
 
 import matplotlib.pyplot as plt
@@ -22,8 +22,8 @@ def marked(images):
     return found
 
 
-train, test = load_dataset("shapes", n_train=160, n_test=80)
-model = bovw_svm(n_words=40).fit(marked(train), train.labels)
+train, test = load_dataset("shapes", n_train=320, n_test=160, noise=0.1)
+model = bovw_svm(n_words=80).fit(marked(train), train.labels)
 
 hearts = test.labels == "heart"
 for name, images in (("with the mark", marked(test)), ("without it", np.stack(list(test)))):
