@@ -26,12 +26,14 @@ extensions = [
     "myst_parser",
     "sphinx_gallery.gen_gallery",
     "api_pages",
+    "demo_pages",
+    "lesson_pages",
     "mathml",
     "name_links",
     "python_pages",
     "repository_links",
 ]
-include_patterns = ["**.md", "**.rst", "how_to/*.py", "lessons/visual_words.py"]
+include_patterns = ["**.md", "**.rst", "how_to/*.py", "lessons/visual_words.py", "course/lesson_*.py"]
 exclude_patterns = ["_*", "pictures", "inventories", "gallery/sg_execution_times.rst", "sg_execution_times.rst", "course/*/**"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext", ".py": "python page"}
 root_doc = "index"
@@ -95,7 +97,7 @@ html_math_renderer = "mathml"
 html_theme_options = {
     "logo": {"text": "featrec"},
     "navbar_end": ["theme-switcher"],
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 7,
     "show_nav_level": 1,
     "navigation_depth": 2,
     "show_toc_level": 2,
