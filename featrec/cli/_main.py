@@ -25,6 +25,7 @@ COMMANDS = {
     "predict": "_predict",
     "explain": "_explain",
     "anonymize": "_anonymize",
+    "serve": "_serve",
     "encode": "_encode",
     "compare": "_compare",
     "bench": "_bench",
