@@ -243,7 +243,8 @@ print(bags_lesson.check(mistaken_bag, "bag"))
 # - Use `SpatialPyramid(BagOfWords(60))` in the model. Does it help on `textures`? On `load_dataset("shapes")`? Lesson 7 builds
 #   the pyramid.
 # - Classify your own image: `model.predict(["my_wall.jpg"])`.
-# - Take [the course](../course/README.md): ten lessons from pixels to the comparison with networks. You write each step.
+# - Take [the course](../course/README.md): ten lessons from pixels to the comparison with networks, in which you write each
+#   step.
 
 # %% [markdown]
 # ## 9. One solution

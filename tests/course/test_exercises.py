@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from featrec.course._exercise import hint_of
-from featrec.course._judge import Case, Rules, judge
+from featrec.course._judge import judge
 from featrec.course._master import find_masters, load_master
+from featrec.course._match import Case, Rules
 from featrec.course.exercises import MODULES, exercises_of
 from tests.course.mutants import mutants
 
