@@ -24,6 +24,7 @@ COMMANDS = {
     "train": "_train",
     "predict": "_predict",
     "explain": "_explain",
+    "serve": "_serve",
     "encode": "_encode",
     "compare": "_compare",
     "bench": "_bench",
