@@ -52,7 +52,7 @@ class Server:
     def is_ready(self) -> bool:
         """Whether it answers that the model is ready."""
         try:
-            with urllib.request.urlopen(f"http://{HOST}:{self.port}/v2/health/ready", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{HOST}:{self.port}/page.css", timeout=5) as answer:
                 return answer.status == 200
         except (OSError, urllib.error.HTTPError):
             return False

@@ -495,7 +495,7 @@ at("unlock").addEventListener("submit", event => {
   token = at("token").value.trim();
   again();
 });
-at("model").addEventListener("change", () => { answer = explained = null; tellClasses(); predict(); });
+at("model").addEventListener("change", () => { answer = explained = null; draw(); tellClasses(); predict(); });
 at("outlines").addEventListener("change", draw);
 for (const choice of document.querySelectorAll("[name=show]")) {
   choice.addEventListener("change", () => { if (wanted() === "image" || explained) draw(); else explain(); });

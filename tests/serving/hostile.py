@@ -25,7 +25,7 @@ if str(ROOT) not in sys.path:
 from tests.images.damage import FORMATS, chunk, damaged, whole  # noqa: E402
 
 SEEDS = sorted((ROOT / "fuzz" / "seeds" / "read_image").glob("*"))
-FIELD = "images"
+FIELD = "image"
 BOUNDARY = "hostile"
 WAIT = 60.0  # seconds for an answer
 BUSY, CLOSED, SILENT = 503, "closed", "silent"

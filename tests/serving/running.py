@@ -44,7 +44,7 @@ class Running:
 
     def is_ready(self):
         try:
-            with urllib.request.urlopen(f"{self.address}/v2/health/ready", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.address}/page.css", timeout=5) as answer:
                 return answer.status == 200
         except urllib.error.HTTPError as error:
             error.close()

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="
 
 ARGUMENTS = ("--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-TOKEN = "a token of the tests"
+TOKEN = "a-token-of-the-tests"
 WAIT = 20_000  # milliseconds
 
 
@@ -276,8 +276,9 @@ def test_a_server_that_is_gone_and_back(visit, model_file, image, expected):
         assert page.inner_text("#told") == expected
 
 
-def test_the_token_is_asked_for(visit, model_file, image, expected):
-    with running(model_file, "--token", TOKEN) as server:
+def test_the_token_is_asked_for(visit, model_file, image, expected, tmp_path):
+    (tmp_path / "token").write_text(TOKEN)
+    with running(model_file, "--token-file", str(tmp_path / "token")) as server:
         page = visit(server)
         state(page, "locked")
         assert page.evaluate("document.activeElement.id") == "token"
@@ -373,6 +374,6 @@ def test_several_models_are_a_choice(visit, model, shapes, image, tmp_path):
         state(page, "done")
         for name, one in (("second", other), ("first", model)):
             page.select_option("#model", name)
-            page.wait_for_function(f"document.getElementById('json').textContent.includes('\"model\": \"{name}\"')")
+            page.locator("#json", has_text=f'"model": "{name}"').wait_for(state="attached")
             state(page, "done")
             assert page.inner_text("#told") == str(one.predict(test[:1])[0])
