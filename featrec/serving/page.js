@@ -3,13 +3,15 @@
 
 const at = id => document.getElementById(id);
 const main = at("main");
-// The longest side of the map of contributions in pixels; smaller parts are widened to this share of it.
-const SIDE = 400, LEAST = 1 / 48;
+// The longest side of the map of contributions in pixels, and how much finer the outlines are drawn; smaller parts are widened to
+// this share of the side.
+const SIDE = 400, FINER = 3, LEAST = 1 / 48;
 // Images whose longer side is at most this are shown enlarged, without smoothing.
 const TINY = 64;
-// Number of outlined parts for the class, and against it; and the limit if all parts are outlined.
-const STRONGEST = 3, MOST_OUTLINES = 2000;
+// Number of outlined parts for the class, and against it; more on request. Number of named parts.
+const STRONGEST = 3, MANY = 30, NAMED = 6;
 const HOW_TO_UNLOCK = "Enter the token with which the server was started.";
+const MOST_LIKELY = 5, MOST_PARTS = 5000;
 const MOST_CLASSES = 40;
 const LONGEST_WAIT = 120000, FIRST_PAUSE = 1000, LONGEST_PAUSE = 8000;
 
@@ -69,10 +71,13 @@ function started() {
 
 function form() {
   const data = new FormData();
-  data.append("images", file, file.name || "image");
-  const model = at("model").value;
-  if (model) data.append("model", model);
+  data.append("image", file, file.name || "image");
   return data;
+}
+
+function query(more) {
+  const model = at("model").value;
+  return new URLSearchParams({ ...(model ? { model } : {}), ...more });
 }
 
 async function send(address, whatFor, use) {
@@ -90,7 +95,7 @@ async function send(address, whatFor, use) {
 }
 
 function predict() {
-  return file && send("predict", "Recognising the image …", body => {
+  return file && send(`predict?${query({ top: MOST_LIKELY })}`, "Recognising the image …", body => {
     answer = { ...body, ...(body.results && body.results[0]) };
     show("done");
     tell(body);
@@ -101,7 +106,7 @@ function predict() {
 
 function explain() {
   if (!file || explained) return explained && draw();
-  return send("explain", "Looking for what the model saw …", body => {
+  return send(`explain?${query({ top: MOST_LIKELY, parts: MOST_PARTS })}`, "Looking for what the model saw …", body => {
     explained = { ...body, ...(body.results && body.results[0]) };
     show("done");
     tellAnswer();
@@ -282,9 +287,8 @@ const wanted = () => document.querySelector("[name=show]:checked").value;
 const select = value => { document.querySelector(`[name=show][value=${value}]`).checked = true; draw(); };
 
 function cornersOf(part) {
-  const found = part.outline ?? [[part.x, part.y], [part.x + part.width, part.y], [part.x + part.width, part.y + part.height],
-    [part.x, part.y + part.height]];
-  return found.length === 4 && found.flat().every(Number.isFinite) ? found : null;
+  const found = part.outline;
+  return found && found.length === 4 && found.flat().every(Number.isFinite) ? found : null;
 }
 
 // Corners in the pixels of the map; sides that would be too short to be seen are widened.
@@ -300,38 +304,69 @@ function stretched(side, least) {
   return length >= least ? side : side.map(value => value * least / length);
 }
 
-// Spreads each value evenly over its part, as a grid of about one point per pixel.
+// Spreads each value evenly over its part. Upright parts are differences at their corners, whose sums over rows and columns are the
+// areas; turned parts are grids of points.
 function spread(parts, width, height, wantedSign) {
-  const sums = new Float32Array(width * height);
+  const corners = new Float64Array((width + 2) * (height + 2)), sums = new Float32Array(width * height);
   for (const { value, place } of parts) {
     if (value * wantedSign < 0) continue;
-    const { x, y, along, across } = place;
-    const n = Math.min(96, Math.max(2, Math.ceil(Math.hypot(...along)))), m = Math.min(96, Math.max(2, Math.ceil(Math.hypot(...across))));
-    for (let i = 0; i < n; i++) {
-      for (let j = 0; j < m; j++) {
-        const u = (i + 0.5) / n, v = (j + 0.5) / m;
-        const column = Math.floor(x + u * along[0] + v * across[0]), row = Math.floor(y + u * along[1] + v * across[1]);
-        if (column >= 0 && row >= 0 && column < width && row < height) sums[row * width + column] += value / (n * m);
-      }
+    if (Math.abs(place.along[1]) + Math.abs(place.across[0]) < 1e-6) addBox(corners, width, height, place, value);
+    else addPoints(sums, width, height, place, value);
+  }
+  for (let row = 0, above = new Float64Array(width); row < height; row++) {
+    for (let column = 0, left = 0; column < width; column++) {
+      left += corners[row * (width + 2) + column];
+      above[column] += left;
+      sums[row * width + column] += above[column];
     }
   }
   return sums;
 }
 
+function addBox(corners, width, height, { x, y, along, across }, value) {
+  const density = value / (along[0] * across[1]);
+  for (const [edge, sign] of [[x, density], [x + along[0], -density]]) {
+    for (const [end, signed] of [[y, sign], [y + across[1], -sign]]) {
+      const column = Math.min(width, Math.max(0, edge)), row = Math.min(height, Math.max(0, end));
+      const left = Math.floor(column), top = Math.floor(row), beside = column - left, below = row - top;
+      const place = top * (width + 2) + left;
+      corners[place] += signed * (1 - beside) * (1 - below);
+      corners[place + 1] += signed * beside * (1 - below);
+      corners[place + width + 2] += signed * (1 - beside) * below;
+      corners[place + width + 3] += signed * beside * below;
+    }
+  }
+}
+
+function addPoints(sums, width, height, { x, y, along, across }, value) {
+  const [n, m] = [along, across].map(side => Math.min(400, Math.max(2, Math.ceil(1.5 * Math.hypot(...side)))));
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < m; j++) {
+      const u = (i + 0.5) / n, v = (j + 0.5) / m;
+      const column = Math.floor(x + u * along[0] + v * across[0]), row = Math.floor(y + u * along[1] + v * across[1]);
+      if (column >= 0 && row >= 0 && column < width && row < height) sums[row * width + column] += value / (n * m);
+    }
+  }
+}
+
 function paint(canvas, sums) {
   const sizes = Float32Array.from(sums, Math.abs).sort();
   const limit = sizes[Math.floor(0.995 * (sizes.length - 1))] || sizes[sizes.length - 1] || 1;
-  const picture = new ImageData(canvas.width, canvas.height);
+  const small = document.createElement("canvas");
+  [small.width, small.height] = [canvas.width / FINER, canvas.height / FINER];
+  const picture = new ImageData(small.width, small.height);
   sums.forEach((value, index) => {
     // Orange favours the class, blue is against it.
     const [red, green, blue] = value > 0 ? [230, 159, 0] : [0, 114, 178];
     picture.data.set([red, green, blue, Math.round(217 * Math.min(1, Math.abs(value) / limit) ** 0.8)], 4 * index);
   });
-  canvas.getContext("2d").putImageData(picture, 0, 0);
+  small.getContext("2d").putImageData(picture, 0, 0);
+  canvas.getContext("2d").drawImage(small, 0, 0, canvas.width, canvas.height);
 }
 
 function outline(canvas, parts) {
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d"), few = parts.length <= 2 * STRONGEST;
+  context.setTransform(FINER, 0, 0, FINER, 0, 0);
   for (const { value, place: { x, y, along, across } } of parts) {
     context.beginPath();
     context.moveTo(x, y);
@@ -339,54 +374,70 @@ function outline(canvas, parts) {
     context.lineTo(x + along[0] + across[0], y + along[1] + across[1]);
     context.lineTo(x + across[0], y + across[1]);
     context.closePath();
-    for (const [color, wide, dash] of [["#ffffff", 3.5, []], [value > 0 ? "#9a5b00" : "#00446b", 1.75, value > 0 ? [] : [5, 3]]]) {
-      context.strokeStyle = color;
-      context.lineWidth = wide;
-      context.setLineDash(dash);
-      context.stroke();
-    }
+    if (few) stroke(context, "#ffffff", 3, []);
+    stroke(context, value > 0 ? "#9a5b00" : "#00446b", few ? 1.5 : 0.6, value > 0 ? [] : few ? [5, 3] : [3, 2]);
   }
+}
+
+function stroke(context, color, width, dash) {
+  context.strokeStyle = color;
+  context.lineWidth = width;
+  context.setLineDash(dash);
+  context.stroke();
 }
 
 function draw() {
   const kind = wanted(), drawn = kind !== "image" && explained !== null;
-  at("map").hidden = at("reading").hidden = !drawn;
-  at("parts").hidden = kind === "image";
-  at("layers").classList.toggle("mapped", drawn);
-  if (!drawn) return;
+  const placed = drawn && (explained.parts ?? []).some(cornersOf);
+  at("reading").hidden = !drawn;
+  at("map").hidden = at("parts").hidden = !placed;
+  at("layers").classList.toggle("mapped", placed);
+  if (drawn) tellMap();
+  if (placed) drawMap(kind);
+}
+
+function drawMap(kind) {
   const width = explained.width ?? at("image").naturalWidth, height = explained.height ?? at("image").naturalHeight;
   const factor = SIDE / Math.max(width, height), canvas = at("map");
-  canvas.width = Math.max(1, Math.round(width * factor));
-  canvas.height = Math.max(1, Math.round(height * factor));
-  const scale = [canvas.width / width, canvas.height / height];
+  const columns = Math.max(1, Math.round(width * factor)), rows = Math.max(1, Math.round(height * factor));
+  [canvas.width, canvas.height] = [columns * FINER, rows * FINER];
+  const scale = [columns / width, rows / height];
   const parts = (explained.parts ?? []).map(part => ({ value: part.value, corners: cornersOf(part) }))
     .filter(part => part.corners).map(({ value, corners }) => ({ value, place: scaled(corners, scale, LEAST * SIDE) }));
-  paint(canvas, spread(parts, canvas.width, canvas.height, { both: 0, for: 1, against: -1 }[kind]));
+  paint(canvas, spread(parts, columns, rows, { both: 0, for: 1, against: -1 }[kind]));
   outline(canvas, outlined(parts, kind));
-  tellMap(explained.parts ?? [], parts.length);
 }
 
 function outlined(parts, kind) {
-  const ordered = parts.toSorted ? parts.toSorted((a, b) => b.value - a.value) : [...parts].sort((a, b) => b.value - a.value);
-  const most = at("outlines").checked ? MOST_OUTLINES / 2 : STRONGEST;
+  const ordered = [...parts].sort((a, b) => b.value - a.value), most = at("outlines").checked ? MANY : STRONGEST;
   const positive = kind === "against" ? [] : ordered.filter(part => part.value > 0).slice(0, most);
   const negative = kind === "for" ? [] : ordered.filter(part => part.value < 0).slice(-most);
   return [...negative, ...positive].reverse();
 }
 
-function tellMap(parts, placed) {
-  const target = explained.target ?? explained.label, decision = explained.decision;
+function tellMap() {
+  const { parts = [], n_parts: all = parts.length, target, base_value: base, decision, exact } = explained;
   const sums = [1, -1].map(sign => parts.reduce((sum, part) => sum + (part.value * sign > 0 ? part.value : 0), 0));
-  const numbers = `In all ${signed(sums[0])} for it and ${signed(sums[1])} against it`;
-  const rest = explained.exact ? `, base value ${signed(explained.base_value)}: decision ${signed(decision)}.`
-    : `; the decision is ${signed(decision)}, of which this is an approximation.`;
+  const left = all > parts.length ? `, ${signed(explained.rest)} of ${many(all - parts.length)} weaker parts` : "";
+  const end = exact ? `, base value ${signed(base)}: decision ${signed(decision)}.`
+    : `. The decision is ${signed(decision)}; its parts are an approximation.`;
   const name = Array.isArray(target) ? target.filter(one => one !== null).join(" rather than ") : String(target);
-  const span = (kind, text) => Object.assign(document.createElement("span"), { className: kind, textContent: text });
-  at("reading").replaceChildren(span("for", "Orange"), ` speaks for ${name}, `, span("against", "blue"),
-    " against it. Solid outlines: parts for it; dashed outlines: parts against it. ",
-    parts.length > placed ? `${many(placed)} of ${many(parts.length)} parts have a place in the image. ` : `${many(placed)} parts. `,
-    `${numbers}${rest}`);
+  const sum = `${many(all)} parts: ${signed(sums[0])} for it, ${signed(sums[1])} against it${left}${end}`;
+  at("reading").replaceChildren(...(parts.some(cornersOf) ? legend(name) : named(parts, name)), sum);
   at("map").setAttribute("aria-label", at("reading").textContent);
+}
+
+function legend(name) {
+  const span = (kind, text) => Object.assign(document.createElement("span"), { className: kind, textContent: text });
+  return [span("for", "Orange"), ` speaks for ${name}, `, span("against", "blue"),
+    " against it. Solid outlines: the strongest parts for it; dashed outlines: the strongest against it. "];
+}
+
+// Parts without a place, such as colours, are named.
+function named(parts, name) {
+  const strongest = [...parts].sort((a, b) => Math.abs(b.value) - Math.abs(a.value)).slice(0, NAMED);
+  const list = strongest.map(part => `${part.name || part.source} (${signed(part.value)})`).join(", ");
+  return [`The parts of this model have no place in the image. The strongest for or against ${name}: ${list}. `];
 }
 
 function many(number) { return number.toLocaleString("en"); }
@@ -444,7 +495,7 @@ at("unlock").addEventListener("submit", event => {
   token = at("token").value.trim();
   again();
 });
-at("model").addEventListener("change", () => { answer = explained = null; tellClasses(); predict(); });
+at("model").addEventListener("change", () => { answer = explained = null; draw(); tellClasses(); predict(); });
 at("outlines").addEventListener("change", draw);
 for (const choice of document.querySelectorAll("[name=show]")) {
   choice.addEventListener("change", () => { if (wanted() === "image" || explained) draw(); else explain(); });
