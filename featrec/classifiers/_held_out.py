@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from featrec.exceptions import InputError
 
-__all__ = ["calibration_split", "class_thresholds", "conformal_threshold", "doubts", "rows_needed"]
+__all__ = ["calibration_split", "class_thresholds", "conformal_threshold", "doubts", "refuse_one_class", "rows_needed"]
 
 # Rounding: (n + 1) * coverage may be slightly above an integer.
 ROUNDING = 1e-9
@@ -60,6 +60,13 @@ def class_thresholds(values: np.ndarray, numbers: np.ndarray, classes: Any, cove
 def doubts(shares: np.ndarray) -> np.ndarray:
     """Return the probability that the class is another one, for each class. Small values are more accurate than 1 - shares."""
     return np.asarray(shares @ (1 - np.eye(shares.shape[1])))
+
+
+def refuse_one_class(labels: np.ndarray) -> None:
+    """Raise an error if there is only one class, because no classifier can be fitted."""
+    names = np.unique(labels).tolist()
+    if len(names) == 1:
+        raise InputError(f"RejectUnknown needs at least two classes; the labels have one class, {names[0]!r}")
 
 
 def calibration_split(labels: np.ndarray, fraction: float, random_state: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from featrec.base import RANDOM_STATE, Estimator, HasMethods, StrOptions, real_n
 from featrec.callbacks import passing_callbacks
 from featrec.classifiers._calibrated import best_temperature
 from featrec.classifiers._code_distance import DISTANCE_ARRAYS, CodeDistance
-from featrec.classifiers._held_out import calibration_split, class_thresholds, conformal_threshold, doubts
+from featrec.classifiers._held_out import calibration_split, class_thresholds, conformal_threshold, doubts, refuse_one_class
 from featrec.classifiers._review import Answers, Review, reviewed
 from featrec.classifiers._seen import Seen, codes_of, seen_by
 from featrec.classifiers._stored_rejection import check_stored_rejection
@@ -178,11 +178,10 @@ class RejectUnknown(ClassifierMixin, Estimator):
         (X,) = indexable(X)
         labels = column_or_1d(y, warn=True)
         check_classification_targets(labels)
+        refuse_one_class(labels)
         n = X.shape[0] if hasattr(X, "shape") else len(X)
         if len(labels) != n:
-            raise InputError(
-                f"RejectUnknown: got {len(labels)} labels for another number of images; each image needs one label"
-            )
+            raise InputError(f"RejectUnknown: got {len(labels)} labels for {n} images; each image needs one label")
         learned, held = self._split(labels)
         self.model_ = clone(self.model)
         if not isinstance(self.model, FrozenEstimator):

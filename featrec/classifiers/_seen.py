@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from featrec.base import is_search
 from featrec.exceptions import InputError
+from featrec.lazy import LazySequence
 from featrec.pairwise import HistogramKernel
 
 __all__ = ["Seen", "codes_of", "seen_by"]
@@ -67,8 +68,14 @@ def codes_of(model: Any, X: Any) -> tuple[Any, np.ndarray | None]:
     inner = next((getattr(head, name) for name in INNER if hasattr(getattr(head, name, None), "predict")), None)
     if inner is not None:
         return codes_of(inner, X)
-    table = X if issparse(X) or hasattr(X, "iloc") else np.asarray(X) if isinstance(X, (list, np.ndarray)) and len(X) else None
-    return (table, _zero_rows(table)) if _is_table(table) else (None, None)
+    given = X if issparse(X) or hasattr(X, "iloc") or _holds_images(X) else np.asarray(X)
+    return (given, _zero_rows(given)) if _is_table(given) else (None, None)
+
+
+def _holds_images(X: Any) -> bool:
+    """Return whether X is lazy, or a list of anything but numbers, so that it must not be converted to an array."""
+    lazy = isinstance(X, LazySequence) or getattr(X, "holds_images", False)
+    return lazy or (isinstance(X, (list, tuple)) and bool(X) and not isinstance(X[0], (list, tuple)) and np.ndim(X[0]) != 1)
 
 
 def class_scores(model: Any, X: Any) -> np.ndarray:
@@ -119,7 +126,7 @@ def _is_table(X: Any) -> bool:
     """Return whether X has one row of numbers per image."""
     if issparse(X):
         return True
-    return hasattr(X, "dtypes") or (isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "fiub")
+    return hasattr(X, "columns") or (isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "fiub")
 
 
 def _zero_rows(X: Any) -> np.ndarray:

@@ -13,6 +13,7 @@ from featrec.base import HasMethods, StrOptions, real_number
 from featrec.callbacks import passing_callbacks
 from featrec.images import chained, check_images
 from featrec.lazy import Images
+from featrec.model_files import Stored
 from featrec.preprocessing._copies import affine_to_source, flip_back, flipped, moved, with_copies
 from featrec.preprocessing._views import AveragesViews
 
@@ -25,6 +26,7 @@ FLIPS = {
     "vertical": ((False, False), (False, True)),
     "both": ((False, False), (True, False), (False, True), (True, True)),
 }
+LARGEST = {"rotate": 180, "scale": 9, "translate": 1}
 SIDES = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 
@@ -120,9 +122,7 @@ class PredictAugmented(AveragesViews):
     _parameter_constraints = {
         "model": [HasMethods(["fit", "predict"])],
         "flip": [StrOptions({"horizontal", "vertical", "both"}), None],
-        "rotate": [real_number(0, 180)],
-        "scale": [real_number(0, 9)],
-        "translate": [real_number(0, 1)],
+        **{name: [real_number(0, most)] for name, most in LARGEST.items()},
     }
 
     def __init__(
@@ -161,6 +161,15 @@ class PredictAugmented(AveragesViews):
             self.model_.fit(images, y, **fit_params)
         self.classes_ = getattr(self.model_, "classes_", np.unique(np.asarray(y)))
         return self
+
+    @staticmethod
+    def _check_stored_arrays(stored: Stored) -> None:
+        if stored["flip"] not in FLIPS:
+            raise ValueError(f"flip={stored['flip']!r:.80}; expected one of {', '.join(map(repr, FLIPS))}")
+        for name, most in LARGEST.items():
+            value = stored[name]
+            if not isinstance(value, (int, float)) or not 0 <= value <= most:
+                raise ValueError(f"{name}={value!r:.80}; expected a number from 0 to {most}")
 
     def _views(self) -> tuple[View, ...]:
         moves = [View()]
