@@ -60,10 +60,11 @@ TABLE = {
     "testing": (ROOTS | STAGES | {"recipes", "persistence"}, {"numpy", "sklearn"}),
     # A result of evaluation or explanation draws itself with plotting, so plotting imports no result.
     "plotting": (ROOTS | {"images", "descriptors", "vocabularies"}, {"numpy", "sklearn"}),
-    "cli": (ROOTS | STAGES | {"recipes", "persistence", "plotting", "explanation", "course"}, {"numpy"}),
+    "cli": (ROOTS | STAGES | {"recipes", "persistence", "plotting", "explanation", "course", "serving"}, {"numpy"}),
     # Notebooks of students import it, so it needs NumPy only; otter and nbformat are imported inside functions.
     "course": (ROOTS | STAGES | {"recipes", "persistence", "plotting"}, {"numpy"}),
-    "serve": (ROOTS | STAGES | {"recipes", "persistence", "plotting"}, {"numpy"}),
+    # It reads videos; the engines of servers are imported inside functions.
+    "serving": (ROOTS | STAGES | {"persistence", "explanation"}, {"numpy", "cv2", "sklearn"}),
 }
 
 
