@@ -23,7 +23,7 @@ def add_course_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", type=Path, metavar="FILE", help="instructor's key (default: DIR/instructor/key.txt)")
     parser.add_argument("--execute", action="store_true", help="run the lessons, for expected results and figures on slides")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="notebooks or models that run at once (default: 2)")
-    parser.add_argument("--deadlines", type=Path, metavar="FILE", help="CSV file: lesson,deadline,per_day,days")
+    parser.add_argument("--deadlines", type=Path, metavar="FILE", help="CSV file (default: DIR/instructor/deadlines.csv)")
     parser.add_argument("--lms", choices=("canvas", "moodle"), help="also write grades for this learning management system")
 
 
@@ -50,7 +50,8 @@ def _lay_out(arguments: argparse.Namespace) -> int:
 def _grade(arguments: argparse.Namespace) -> int:
     from featrec.course import find_submissions, grade_cohort, read_deadlines, write_gradebook
 
-    deadlines = read_deadlines(arguments.deadlines) if arguments.deadlines else {}
+    own = arguments.folder / "instructor" / "deadlines.csv"
+    deadlines = read_deadlines(arguments.deadlines or own) if arguments.deadlines or own.exists() else {}
     submissions = find_submissions(arguments.grade)
     if arguments.lessons:
         submissions = [one for one in submissions if one.lesson in arguments.lessons]

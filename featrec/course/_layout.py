@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,15 @@ from importlib.util import find_spec
 
 if not (find_spec("featrec") and find_spec("matplotlib")):
     %pip install "featrec[plot]\"""",
+)
+HOW_TO = Cell(
+    "markdown",
+    """\
+**How to use this notebook.** Run the cells from top to bottom. In each exercise, replace every `...`, run the cell, and run the
+check below it, which tells what is wrong. `lesson.example("{exercise}")` returns arguments of a check, to try your function on
+them. In the quiz, write a letter between the quotes: `lesson.quiz(1, "a")`. Hand in this file under its name. Only cells that
+define an exercise are graded, so keep your own helpers in them. They may use NumPy (as `np`) and each other, but not
+featrec.""",
 )
 SECONDS = 600
 GUIDE = """# Instructor's guide
@@ -92,7 +102,7 @@ def lay_out(
 def _write_lesson(folder: Path, master: Master, term: str, key: bytes, execute: bool) -> Iterable[Path]:
     seed = seed_of(key, term, master.number, "student")
     student = folder / "student" / f"{master.name}.ipynb"
-    _write_notebook(student, [INSTALL, *master.student_cells(seed)])
+    _write_notebook(student, [INSTALL, *_with_instructions(master, seed)])
     instructor = folder / "instructor" / f"{master.name}.ipynb"
     cells = master.instructor_cells(seed)
     _write_notebook(instructor, cells)
@@ -104,6 +114,12 @@ def _write_lesson(folder: Path, master: Master, term: str, key: bytes, execute: 
     slides = folder / "instructor" / "slides" / f"{master.name}.html"
     slides.write_text(slides_html(master, figures), encoding="utf-8")
     return student, instructor, autograder, slides
+
+
+def _with_instructions(master: Master, seed: int) -> list[Cell]:
+    title, *rest = master.student_cells(seed)
+    first = next(iter(exercises_of(master.number)))
+    return [title, replace(HOW_TO, source=HOW_TO.source.format(exercise=first)), *rest]
 
 
 def _write_capstone(folder: Path, master: Master, capstone: Capstone) -> Iterable[Path]:

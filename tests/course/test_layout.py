@@ -75,6 +75,7 @@ def test_a_term_has_notebooks_guide_slides_and_autograder(terms):
     ]
     student = (terms / "2027a" / "student" / "lesson_05_words.ipynb").read_text()
     assert "argmin" not in student
+    assert 'lesson.example("assign_words")' in student
     assert KEY not in student
     guide = (terms / "2027a" / "instructor" / "guide.md").read_text()
     assert "**Misconceptions.**" in guide
@@ -340,3 +341,26 @@ def test_late_resubmissions_and_exports(tmp_path):
     (tmp_path / "deadlines.csv").write_text("lesson,deadline\nfive,2027-04-01\n")
     with pytest.raises(InputError, match=r"line 2 of .*deadlines.csv is wrong"):
         read_deadlines(tmp_path / "deadlines.csv")
+
+
+def test_the_command_applies_the_deadlines_of_the_course(tmp_path, monkeypatch):
+    """Those of instructor/deadlines.csv, or of another file."""
+    monkeypatch.setattr(
+        "featrec.course.grade_cohort", lambda submissions, *rest, **options: [(one, Grade({"f": 8.0})) for one in submissions]
+    )
+    write_notebook(tmp_path / "in" / "ada" / "lesson_05_words_2027-04-02T08-30.ipynb", [])
+    course = tmp_path / "course"
+    (course / "instructor").mkdir(parents=True)
+    words = ["course", str(course), "--grade", str(tmp_path / "in")]
+
+    def counted():
+        return (course / "grades.csv").read_text().splitlines()[1]
+
+    assert main(words) == 0
+    assert counted() == "ada,8"
+    (course / "instructor" / "deadlines.csv").write_text("lesson,deadline,per_day,days\n5,2027-04-01T23:59,0.25,7\n")
+    assert main(words) == 0
+    assert counted() == "ada,6"
+    (tmp_path / "other.csv").write_text("lesson,deadline,per_day,days\n5,2027-04-01T23:59,0.5,7\n")
+    assert main([*words, "--deadlines", str(tmp_path / "other.csv")]) == 0
+    assert counted() == "ada,4"
