@@ -10,7 +10,15 @@ from sklearn.utils import check_random_state
 
 from featrec.exceptions import InputError
 
-__all__ = ["calibration_split", "class_thresholds", "conformal_threshold", "doubts", "refuse_one_class", "rows_needed"]
+__all__ = [
+    "calibration_split",
+    "check_rows",
+    "class_thresholds",
+    "conformal_threshold",
+    "doubts",
+    "refuse_one_class",
+    "rows_needed",
+]
 
 # Rounding: (n + 1) * coverage may be slightly above an integer.
 ROUNDING = 1e-9
@@ -31,7 +39,19 @@ def conformal_threshold(values: np.ndarray, coverage: float) -> float:
     return math.inf if rank > len(values) else float(np.partition(values, rank - 1)[rank - 1])
 
 
-def class_thresholds(values: np.ndarray, numbers: np.ndarray, classes: Any, coverage: float, per_class: bool) -> np.ndarray:
+def check_rows(labels: np.ndarray, held: np.ndarray, coverage: float, per_class: bool) -> None:
+    """Raise an error if there are too few held-out rows, of all classes or of one, for the coverage."""
+    least, names = rows_needed(coverage), np.unique(labels)
+    counts = np.array([(labels[held] == name).sum() for name in names] if per_class else [len(held)])
+    if counts.min() < least:
+        fewest = f" of the class {names.tolist()[int(counts.argmin())]!r}" if per_class else ""
+        raise InputError(
+            f"RejectUnknown: coverage={coverage:g} needs at least {least} held-out images{' of each class' * per_class}; there "
+            f"are {counts.min()}{fewest}. Use more images, a larger calibration_fraction, or less coverage"
+        )
+
+
+def class_thresholds(values: np.ndarray, numbers: np.ndarray, n_classes: int, coverage: float, per_class: bool) -> np.ndarray:
     """Return a threshold for each class, from the values of its own held-out rows, or of all rows.
 
     Parameters
@@ -39,22 +59,13 @@ def class_thresholds(values: np.ndarray, numbers: np.ndarray, classes: Any, cove
     values : array of shape (n,)
     numbers : array of shape (n,), int
         The class of each row.
-    classes : array of shape (n_classes,)
+    n_classes : int
     coverage : float
     per_class : bool
     """
-    least, names = rows_needed(coverage), np.asarray(classes).tolist()
-    counts = np.bincount(numbers, minlength=len(names)) if per_class else np.array([len(values)])
-    if counts.min() < least:
-        what = f"of the class {names[int(counts.argmin())]!r}" if per_class else ""
-        raise InputError(
-            f"RejectUnknown: coverage={coverage:g} needs at least {least} held-out images{' of each class' * per_class}; there "
-            f"are {counts.min()} {what}".rstrip()
-            + ". Use more images, a larger calibration_fraction, or less coverage"
-        )
     if not per_class:
-        return np.full(len(names), conformal_threshold(values, coverage))
-    return np.array([conformal_threshold(values[numbers == number], coverage) for number in range(len(names))])
+        return np.full(n_classes, conformal_threshold(values, coverage))
+    return np.array([conformal_threshold(values[numbers == number], coverage) for number in range(n_classes)])
 
 
 def doubts(shares: np.ndarray) -> np.ndarray:

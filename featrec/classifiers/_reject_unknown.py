@@ -18,7 +18,14 @@ from featrec.base import RANDOM_STATE, Estimator, HasMethods, StrOptions, real_n
 from featrec.callbacks import passing_callbacks
 from featrec.classifiers._calibrated import best_temperature
 from featrec.classifiers._code_distance import DISTANCE_ARRAYS, CodeDistance
-from featrec.classifiers._held_out import calibration_split, class_thresholds, conformal_threshold, doubts, refuse_one_class
+from featrec.classifiers._held_out import (
+    calibration_split,
+    check_rows,
+    class_thresholds,
+    conformal_threshold,
+    doubts,
+    refuse_one_class,
+)
 from featrec.classifiers._review import Answers, Review, reviewed
 from featrec.classifiers._seen import Seen, codes_of, seen_by
 from featrec.classifiers._stored_rejection import check_stored_rejection
@@ -183,6 +190,8 @@ class RejectUnknown(ClassifierMixin, Estimator):
         if len(labels) != n:
             raise InputError(f"RejectUnknown: got {len(labels)} labels for {n} images; each image needs one label")
         learned, held = self._split(labels)
+        if self.method == "conformal":
+            check_rows(labels, held, self.coverage, self.per_class)
         self.model_ = clone(self.model)
         if not isinstance(self.model, FrozenEstimator):
             with passing_callbacks(self, self.model_):
@@ -312,7 +321,7 @@ class RejectUnknown(ClassifierMixin, Estimator):
         shares = self._shares(seen)
         if self.method == "conformal":
             wrong = doubts(shares)[np.arange(len(held)), numbers]
-            self.thresholds_ = class_thresholds(wrong, numbers, self.classes_, self.coverage, self.per_class)
+            self.thresholds_ = class_thresholds(wrong, numbers, len(self.classes_), self.coverage, self.per_class)
             self.threshold_ = 0.0
             return
         if self.method == "distance":
@@ -333,7 +342,7 @@ class RejectUnknown(ClassifierMixin, Estimator):
         found = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
         other = np.flatnonzero(self.classes_[found] != labels)
         if len(other):
-            raise InputError(f"RejectUnknown: the model does not know the class {labels[other[0]]!r} of a held-out image")
+            raise InputError(f"RejectUnknown: the model does not know the class {labels[other].tolist()[0]!r} of a held-out image")
         return found
 
     def _novelty(self, seen: Seen, shares: np.ndarray) -> np.ndarray:

@@ -28,6 +28,8 @@ class Review:
         The class that the model alone predicts.
     confidences : array of shape (n,)
         Calibrated probability of `most_likely`.
+    probabilities : array of shape (n, n_classes)
+        Calibrated probability of each known class, in the order of ``classes_``.
     novelties : array of shape (n,)
         Greater for images that are less like the training images; see :meth:`RejectUnknown.novelty`.
     accepted : array of shape (n,), bool
@@ -41,6 +43,7 @@ class Review:
     labels: np.ndarray
     most_likely: np.ndarray
     confidences: np.ndarray
+    probabilities: np.ndarray
     novelties: np.ndarray
     accepted: np.ndarray
     reasons: tuple[str | None, ...]
@@ -81,6 +84,7 @@ def reviewed(answers: Answers, classes: np.ndarray, unknown: Any) -> Review:
         labels=_with_unknown(known, accepted, unknown),
         most_likely=labels,
         confidences=shares[np.arange(len(shares)), np.searchsorted(classes, labels)],
+        probabilities=shares,
         novelties=novelty,
         accepted=accepted,
         reasons=tuple(reasons),

@@ -185,12 +185,19 @@ class Given(ClassifierMixin, BaseEstimator):
         return self.model.predict_proba(X)
 
 
+class NeverFitted(GaussianNB):
+    def fit(self, X, y, sample_weight=None):
+        raise AssertionError
+
+
 def test_too_few_held_out_images_for_sets():
     X, y = clusters(60)
     with pytest.raises(InputError, match=r"coverage=0\.95 needs at least 19 held-out images; there are 12\. Use more images"):
-        RejectUnknown(GaussianNB(), method="conformal", random_state=0).fit(X, y)
+        RejectUnknown(NeverFitted(), method="conformal", random_state=0).fit(X, y)
     with pytest.raises(InputError, match=r"at least 4 held-out images of each class; there are 3 of the class 'coast'"):
         RejectUnknown(GaussianNB(), method="conformal", coverage=0.8, per_class=True, random_state=0).fit(X[:45], y[:45])
+    with pytest.raises(InputError, match=r"there are 0 of the class 'zoo'"):
+        RejectUnknown(NeverFitted(), method="conformal", coverage=0.5, per_class=True).fit(X[:46], [*y[:45], "zoo"])
     assert RejectUnknown(GaussianNB(), method="conformal", coverage=0.75, per_class=True, random_state=0).fit(X[:45], y[:45])
 
 
