@@ -342,7 +342,9 @@ class RejectUnknown(ClassifierMixin, Estimator):
         found = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
         other = np.flatnonzero(self.classes_[found] != labels)
         if len(other):
-            raise InputError(f"RejectUnknown: the model does not know the class {labels[other].tolist()[0]!r} of a held-out image")
+            raise InputError(
+                f"RejectUnknown: the model does not know the class {labels[other].tolist()[0]!r} of a held-out image"
+            )
         return found
 
     def _novelty(self, seen: Seen, shares: np.ndarray) -> np.ndarray:

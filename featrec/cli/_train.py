@@ -112,7 +112,6 @@ def run_train(arguments: argparse.Namespace) -> int:
     return left_out(train, test)
 
 
-<<<<<<< HEAD
 def _summary(model: Any, train: ImageFolder, test: ImageFolder | None) -> TrainingSummary:
     """Summarize the test images, which the model was not fitted on, or else the training images."""
     from featrec.evaluation import TrainingSummary
@@ -121,7 +120,8 @@ def _summary(model: Any, train: ImageFolder, test: ImageFolder | None) -> Traini
     if test is not None:
         return TrainingSummary.of(model, test)
     return TrainingSummary.of(model, train, train.labels)
-=======
+
+
 def _rejecting(model: Any, arguments: argparse.Namespace) -> Any:
     """Return the model, or with --reject, the model inside a RejectUnknown."""
     if arguments.reject is None:
@@ -132,7 +132,6 @@ def _rejecting(model: Any, arguments: argparse.Namespace) -> Any:
 
     coverage = COVERAGE if arguments.coverage is None else arguments.coverage
     return RejectUnknown(model, method=arguments.reject, coverage=coverage, random_state=arguments.seed)
->>>>>>> 9192da362e38155725085ea306208f9e5825bdc4
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:

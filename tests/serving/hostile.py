@@ -62,7 +62,9 @@ def http(body, content_type, path="/predict", length=None, more=""):
 
 def form(image, field=FIELD, name="image.jpg", boundary=BOUNDARY):
     """Return the body of a form with one file."""
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\nContent-Type: image/jpeg\r\n\r\n'
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\nContent-Type: image/jpeg\r\n\r\n'
+    )
     return head.encode("utf-8", "surrogatepass") + image + f"\r\n--{boundary}--\r\n".encode()
 
 
@@ -109,7 +111,11 @@ def wrong_tensor(position, model):
     changes = [
         {"shape": random.choice([[2], [0], [-1], [1, 1, 1], [10**12], "1", None, [1.5], [True], []])},
         {"datatype": random.choice(["FP64", "INT7", "", None, 3, "bytes", ["BYTES"]])},
-        {"data": random.choice([[], None, "x", [[[]]], [None], [1], [{"a": 1}], "!" * 9, [good, good], {}, ["!!!"], ["A" * 7]])},
+        {
+            "data": random.choice(
+                [[], None, "x", [[[]]], [None], [1], [{"a": 1}], "!" * 9, [good, good], {}, ["!!!"], ["A" * 7]]
+            )
+        },
         {"name": random.choice([None, 7, [], {}])},
     ]
     for change in random.sample(changes, random.choice([1, 1, 2])):
@@ -131,14 +137,25 @@ def wrong_type(position, model):
         http(form(image, field=field), f"multipart/form-data; boundary={BOUNDARY}"),
         http(json.dumps({"images": [1, 2]}).encode(), "application/json"),
         http(b"a=1&b=2", "application/x-www-form-urlencoded"),
-        http(random.randbytes(200), random.choice(["text/plain", "application/json", "", "\xff", "multipart/mixed; boundary=a"])),
+        http(
+            random.randbytes(200), random.choice(["text/plain", "application/json", "", "\xff", "multipart/mixed; boundary=a"])
+        ),
         http(b"{", "application/json", f"/v2/models/{model}/infer"),
         http(b"[" * 20_000, "application/json", f"/v2/models/{model}/infer"),
         http(b'{"inputs": NaN}', "application/json", f"/v2/models/{model}/infer"),
         http(b'"\xff\xfe"', "application/json", f"/v2/models/{model}/infer"),
-        http(b"x" * 100, "application/octet-stream", f"/v2/models/{model}/infer", more="Inference-Header-Content-Length: 99999\r\n"),
-        http(b"x" * 100, "application/octet-stream", f"/v2/models/{model}/infer", more="Inference-Header-Content-Length: -1\r\n"),
-        http(b"x" * 100, "application/octet-stream", f"/v2/models/{model}/infer", more="Inference-Header-Content-Length: abc\r\n"),
+        http(
+            b"x" * 100,
+            "application/octet-stream",
+            f"/v2/models/{model}/infer",
+            more="Inference-Header-Content-Length: 99999\r\n",
+        ),
+        http(
+            b"x" * 100, "application/octet-stream", f"/v2/models/{model}/infer", more="Inference-Header-Content-Length: -1\r\n"
+        ),
+        http(
+            b"x" * 100, "application/octet-stream", f"/v2/models/{model}/infer", more="Inference-Header-Content-Length: abc\r\n"
+        ),
     ]
     return Upload("wrong type", random.choice(choices))
 
@@ -149,11 +166,13 @@ def wrong_length(position, model):
     kind = f"multipart/form-data; boundary={BOUNDARY}"
     body = form(whole("PNG")[0])
     cut = body[: random.randrange(len(body) - 20)]
-    chunked = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    chunked = (
+        f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    )
     choices = [
         http(cut, kind),
         http(body, kind, length=random.choice([0, 1, 10, len(body) // 2])),
-        http(body, kind, length=10**random.choice([9, 12, 30])),
+        http(body, kind, length=10 ** random.choice([9, 12, 30])),
         http(body, kind, length=random.choice(["-5", "abc", "1e3", "0x10", "", "5, 6"])),
         chunked + random.choice([b"zz\r\n", b"-1\r\n", b"ffffffffffffffffffff\r\n", b"5\r\nabc", b"\x00"]),
         chunked.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n") + b"0\r\n\r\n",

@@ -33,7 +33,9 @@ class Running:
 
     def start(self):
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        self.process = subprocess.Popen(self.command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            self.command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
         os.set_blocking(self.process.stderr.fileno(), False)
         until = time.monotonic() + START_SECONDS
         while not self.is_ready():

@@ -24,7 +24,9 @@ pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
-CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
 
 ARGUMENTS = ("--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
@@ -78,7 +80,10 @@ def visit(browser):
         addresses.append(server.address)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None)
-        page.on("request", lambda request: None if request.url.startswith((*addresses, "blob:", "data:")) else faults.append(request.url))
+        page.on(
+            "request",
+            lambda request: None if request.url.startswith((*addresses, "blob:", "data:")) else faults.append(request.url),
+        )
         page.goto(server.address)
         page.wait_for_selector("main[data-state=idle], main[data-state=locked]")
         return page
@@ -326,7 +331,9 @@ def reach(page, name):
             break
     else:
         pytest.fail(f"{name} cannot be reached with Tab")
-    style = page.evaluate("(() => { const s = getComputedStyle(document.activeElement); return [s.outlineStyle, s.outlineWidth]; })()")
+    style = page.evaluate(
+        "(() => { const s = getComputedStyle(document.activeElement); return [s.outlineStyle, s.outlineWidth]; })()"
+    )
     assert style == ["solid", "3px"], f"{name} has no visible focus"
 
 
@@ -336,7 +343,12 @@ def test_a_screen_reader_is_told(visit, server, image, expected):
     state(page, "done")
     assert expected in page.get_by_role("status").inner_text()
     tree = page.locator("body").aria_snapshot()
-    for told in ('heading "Recognise an image"', 'button "Choose another"', 'img "Your image, shape.png"', 'radio "for and against"'):
+    for told in (
+        'heading "Recognise an image"',
+        'button "Choose another"',
+        'img "Your image, shape.png"',
+        'radio "for and against"',
+    ):
         assert told in tree, told
     upload(page, {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"These are notes."})
     state(page, "error")
