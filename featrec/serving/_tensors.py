@@ -19,7 +19,7 @@ __all__ = ["HEADER_LENGTH", "Tensors", "encode_reply"]
 HEADER_LENGTH = "inference-header-content-length"
 TYPES = {"UINT8": np.uint8, "UINT16": np.uint16, "FP32": np.float32, "FP64": np.float64, "BOOL": np.bool_}
 WAY_OUT = (
-    "Send a tensor of the datatype BYTES with one encoded image per element (as base64 in JSON, or as binary data), or a tensor "
+    "Send a tensor of the datatype BYTES with one encoded image per element (as base64 in JSON, or as binary data), or one "
     "of UINT8 with the shape [n, height, width, 3] or [n, height, width]"
 )
 
@@ -73,8 +73,7 @@ class Tensors:
             raise Refusal(400, f"the shape of an input must be a list of integers; got {str(shape)[:100]}. {WAY_OUT}")
         if kind != "BYTES" and kind not in TYPES:
             raise Refusal(400, f"the datatype {str(kind)[:20]!r} is not supported. {WAY_OUT}")
-        images = self._encoded(tensor, shape) if kind == "BYTES" else self._pixels(tensor, shape, TYPES[kind])
-        return images
+        return self._encoded(tensor, shape) if kind == "BYTES" else self._pixels(tensor, shape, TYPES[kind])
 
     def _limited(self, n: int) -> None:
         if n > self.max_files:
@@ -159,7 +158,8 @@ def _of_base64(text: Any) -> bytes:
 
 def _elements(raw: bytes, n: int) -> list[bytes]:
     """Take binary BYTES apart: each element follows its length, a little-endian integer of 4 bytes."""
-    found, start = [], 0
+    found: list[bytes] = []
+    start = 0
     while start < len(raw):
         if start + 4 > len(raw) or len(found) == n:
             break
