@@ -80,6 +80,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "min_reported_time": 10**6,
     "reset_modules": ("matplotlib",),
+    "thumbnail_size": (480, 300),
     "image_srcset": ["2x"],
     "matplotlib_animations": False,
 }
@@ -88,6 +89,7 @@ templates_path = ["_templates"]
 html_theme = "pydata_sphinx_theme"
 html_title = "featrec"
 html_static_path = ["_static"]
+html_favicon = "_static/logo.svg"
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_show_sourcelink = False
@@ -95,7 +97,7 @@ html_copy_source = False
 html_show_sphinx = False
 html_math_renderer = "mathml"
 html_theme_options = {
-    "logo": {"text": "featrec"},
+    "logo": {"text": "featrec", "image_light": "_static/logo.svg", "image_dark": "_static/logo.svg", "alt_text": ""},
     "navbar_end": ["theme-switcher"],
     "header_links_before_dropdown": 7,
     "show_nav_level": 1,

@@ -14,8 +14,8 @@ from featrec.recipes import bovw_svm
 
 
 def main(folder: Path) -> None:
-    train, test = load_dataset("shapes", n_train=240, n_test=80)
-    model = bovw_svm(n_words=60).fit(train, train.labels)
+    train, test = load_dataset("shapes", n_train=320, n_test=80, noise=0.1, clutter=0.3)
+    model = bovw_svm(n_words=120).fit(train, train.labels)
     word_gallery(model, train, train.labels).to_html(folder / "words.html", title="Visual words of shapes")
     explain(model, test).to_html(folder / "explanations.html", title="Decisions about shapes", limit=8, words_page="words.html")
     summarize(explain(model, test, test.labels)).to_html(
