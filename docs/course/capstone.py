@@ -5,10 +5,10 @@
 # Submit predictions for 800 test images whose labels nobody has been given, or a model file. The leaderboard shows the
 # accuracy of each student with its confidence interval.
 #
-# **Data.** `capstone/train/CLASS/0001.png` are the training images, `capstone/test/0001.png` the test images. Both were
-# generated for this course and this term, so they are not on the internet. Each image shows one object: an arrow, button,
-# crescent, cross, gear, heart, leaf or star. Objects are rotated and may have any colour; clutter lies behind and in front of
-# them, the light is uneven, and there is noise.
+# **Data.** Put the folder `capstone` next to this notebook. `capstone/train/CLASS/0001.png` are the training images,
+# `capstone/test/0001.png` the test images. Both were generated for this course and this term, so they are not on the internet.
+# Each image shows one object: an arrow, button, crescent, cross, gear, heart, leaf or star. Objects are rotated and may have
+# any colour; clutter lies behind and in front of them, the light is uneven, and there is noise.
 #
 # **Rules.**
 #

@@ -7,6 +7,7 @@ both.
 from __future__ import annotations
 
 import ast
+import dis
 import inspect
 import itertools
 import textwrap
@@ -33,13 +34,20 @@ def error_hint(text: str, own: dict[str, str]) -> str:
 
 
 def has_blank(answer: Callable[..., Any]) -> bool:
-    """Whether a line of the function still is a blank: ``...``, or ``name = ...``."""
+    """Whether a line of the function still is a blank: ``...``, or ``name = ...``. An index such as ``[..., 0]`` is none."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(answer)))
-    except (OSError, TypeError, SyntaxError, IndentationError):
-        return False
+    except (OSError, TypeError, SyntaxError):
+        return _assigns_ellipsis(answer)
     values = (getattr(node, "value", None) for node in ast.walk(tree) if isinstance(node, (ast.Expr, ast.Assign, ast.Return)))
     return any(isinstance(value, ast.Constant) and value.value is Ellipsis for value in values)
+
+
+def _assigns_ellipsis(answer: Callable[..., Any]) -> bool:
+    """The same for a function without source, whose lines ``...`` have left no trace."""
+    steps = list(dis.get_instructions(answer)) if hasattr(answer, "__code__") else []
+    uses = [after.opname for step, after in itertools.pairwise(steps) if step.argval is Ellipsis]
+    return any(use.startswith(("STORE_FAST", "STORE_DEREF", "RETURN")) for use in uses)
 
 
 def pattern_of(given: np.ndarray, expected: np.ndarray, wrong: np.ndarray, close: Callable[..., np.ndarray]) -> str:

@@ -131,8 +131,7 @@ def _unusable(given: Any, case: Case, rules: Rules) -> Verdict | None:
 
 def _blank_left(answer: Callable, problem: Verdict) -> Verdict | None:
     """A better hint for a function that fails because it still contains a blank."""
-    constants = getattr(getattr(answer, "__code__", None), "co_consts", ())
-    if problem.kind in ("error", "type") and (has_blank(answer) or any(constant is Ellipsis for constant in constants)):
+    if problem.kind in ("error", "type") and has_blank(answer):
         return Verdict("missing", f"Not written yet: a blank (...) is left. ({problem.hint})")
     return None
 

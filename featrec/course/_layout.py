@@ -168,12 +168,16 @@ def _write_guide(folder: Path, term: str, masters: list[Master]) -> Path:
     parts = [GUIDE.format(term=term, version=featrec.__version__)]
     for master in masters:
         parts.append(f"## {master.title}")
-        parts += [cell.source for cell in master.cells if "instructor" in cell.tags]
+        parts += [_shown(cell) for cell in master.cells if "instructor" in cell.tags]
         parts += [_expected(folder / "instructor" / "expected" / master.name / "expected.csv")]
         parts += _exercise_notes(master) if master.number else []
     path = folder / "instructor" / "guide.md"
     path.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
     return path
+
+
+def _shown(cell: Cell) -> str:
+    return cell.source if cell.kind == "markdown" else f"```python\n{cell.source}\n```"
 
 
 def _exercise_notes(master: Master) -> list[str]:

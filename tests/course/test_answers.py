@@ -185,6 +185,10 @@ def test_blanks_are_found_in_the_source():
     assert not has_blank(voting)
     assert not has_blank(lambda image: image[..., 0])
     assert not has_blank(np.sum)
+    names = {}
+    exec("def f(x):\n    y = ...\n    return y\n\ndef g(x):\n    x[...] = x[..., 0] + x[...]\n    return x", names)
+    assert has_blank(names["f"])
+    assert not has_blank(names["g"])
 
 
 EXPECTED = np.array([[1.0, 2.5, 3.0], [4.0, 5.5, 7.0]])

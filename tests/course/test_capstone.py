@@ -17,7 +17,7 @@ from featrec.cli import main
 from featrec.course import Capstone, _capstone, _leaderboard, find_entries, judge_entries, write_leaderboard
 from featrec.course._fence import choose_fence
 from featrec.course._leaderboard import Entry
-from featrec.course._master import find_masters, load_capstone
+from featrec.course._master import load_capstone
 from featrec.exceptions import FeatrecError, InputError
 from featrec.persistence import save
 from featrec.recipes import make
@@ -200,7 +200,9 @@ def test_the_capstone_from_layout_to_leaderboard(tmp_path):
     course = tmp_path / "course"
     assert main(["course", str(course), "--term", "2027a"]) == 0
     student = course / "student"
-    command = [sys.executable, "-W", "error", str(find_masters()[1].with_name("capstone.py"))]
+    cells = [cell.source for cell in load_capstone().student_cells(0) if cell.kind == "code"]
+    (tmp_path / "capstone.py").write_text("\n\n".join(cells) + "\n", encoding="utf-8")
+    command = [sys.executable, "-W", "error", str(tmp_path / "capstone.py")]
     environment = os.environ | {"MPLBACKEND": "Agg"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=student, env=environment, timeout=600)
     assert done.returncode == 0, done.stderr
