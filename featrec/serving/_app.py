@@ -9,6 +9,7 @@ from typing import Any
 import featrec
 from featrec.exceptions import MissingExtraError
 from featrec.serving._guard import LOCAL, Guard
+from featrec.serving._infer import add_inference_routes
 from featrec.serving._limits import Limits
 from featrec.serving._refusal import Refusal
 from featrec.serving._routes import add_plain_routes, json_reply
@@ -79,6 +80,7 @@ def create_app(
     app = FastAPI(title="featrec", version=featrec.__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.service = service
     add_plain_routes(app, service)
+    add_inference_routes(app, service)
     _add_handlers(app)
     if origins := list(cors):
         from fastapi.middleware.cors import CORSMiddleware

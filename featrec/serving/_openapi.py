@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["IMAGES", "MODEL", "NAME", "PARTS", "TOP", "VERSION", "documented"]
+__all__ = ["IMAGES", "INFERENCE", "MODEL", "NAME", "PARTS", "TOP", "VERSION", "documented"]
 
 NUMBER: dict[str, Any] = {"type": ["number", "null"]}
 TEXT: dict[str, Any] = {"type": ["string", "null"]}
@@ -101,6 +101,37 @@ IMAGES = {
         },
         "image/*": {"schema": {"type": "string", "format": "binary", "minLength": 1}},
         "application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}},
+    },
+}
+TENSOR: dict[str, Any] = {
+    "type": "object",
+    "required": ["name", "shape", "datatype"],
+    "properties": {
+        "name": {"type": "string"},
+        "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+        "datatype": {"enum": ["BYTES", "UINT8", "UINT16", "FP32", "FP64", "BOOL"]},
+        "data": {"type": "array", "description": "BYTES: images in base64"},
+        "parameters": {"type": "object"},
+    },
+}
+INFERENCE = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["inputs"],
+                "properties": {
+                    "id": {"type": "string"},
+                    "inputs": {"type": "array", "minItems": 1, "maxItems": 1, "items": TENSOR},
+                    "outputs": {
+                        "type": "array",
+                        "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
+                    },
+                    "parameters": {"type": "object"},
+                },
+            }
+        },
     },
 }
 SCHEMAS: dict[str, dict[str, Any]] = {

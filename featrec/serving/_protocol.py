@@ -49,6 +49,12 @@ def _protocol() -> type:
             self._start()
             super().on_response_complete()
 
+        def shutdown(self) -> None:
+            """Tell the client of a request in progress that the connection will be closed, so that it sends no other one."""
+            if self.cycle is not None and not self.cycle.response_started:
+                self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
+            super().shutdown()
+
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop()
             super().connection_lost(exc)
