@@ -40,6 +40,8 @@ from featrec.cli._bench_results import append, measured_on, stamp  # noqa: E402
 HOST = "127.0.0.1"
 CLIENT = Path(__file__).with_name("serving_client.py")
 START_SECONDS, STOP_SECONDS = 120, 30
+# The server takes a file that has not changed between two looks, a second apart.
+SWAP_SECONDS = 4.0
 HEADER = ("measurement", "result", "goal", "met")
 
 
@@ -60,6 +62,10 @@ class Server:
     def megabytes(self) -> float:
         """Return the memory of the process and its workers."""
         return sum(map(resident_megabytes, family(self.process.pid)))
+
+    def processor_seconds(self) -> float:
+        """Return the processor time of the process and its workers so far."""
+        return sum(map(processor_seconds, family(self.process.pid)))
 
     def stop(self) -> float:
         """Send SIGTERM; return the seconds until the end."""
@@ -82,6 +88,12 @@ def resident_megabytes(pid: int) -> float:
     """Return the memory of one process that is not swapped out."""
     status = Path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time of one process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
@@ -147,6 +159,13 @@ class Bench:
         """Start a server on its cores, as a context manager."""
         return serving(model or self.model, *options, *self.options.serve, cores=self.server_cores)
 
+    def run(self, server: Server, clients: int, **limits: float) -> dict[str, Any]:
+        """Run the clients; return a summary, with the processor time of the server for a request."""
+        before = server.processor_seconds()
+        found = run_client(self.plan(server, clients, **limits))
+        spent = server.processor_seconds() - before
+        return self.told(found) | {"processor_ms": round(1e3 * spent / len(found), 3)}
+
     def told(self, found: Sequence[Exchange], labels: Sequence[Sequence[str]] | None = None) -> dict[str, Any]:
         """Summarise answers; `labels` are the right labels of each image if they are not those of the model."""
         right = labels or [(label,) for label in self.labels]
@@ -169,19 +188,20 @@ def share_of(ordered: Sequence[float], share: float) -> float:
 
 
 def trained(options: argparse.Namespace, folder: Path) -> tuple[Path, list[Path], list[str]]:
-    """Train and save the recipe; return the model file, the files of test images, and the model's labels for them."""
+    """Train the recipe; return the model file, the files of test images, and the model's labels for them."""
     from featrec import recipes
     from featrec.datasets import ImageFolder
-    from featrec.persistence import save
+    from featrec.persistence import load as load_model, save
 
     train, test = ImageFolder.split(options.data)
-    model = recipes.make(options.recipe, random_state=0).fit(train, train.labels)
-    path = folder / "models" / f"{options.recipe}.featrec"
-    path.parent.mkdir()
-    save(model, path)
+    path = folder / f"{options.recipe}.featrec"
+    if options.model is None:
+        save(recipes.make(options.recipe, random_state=0).fit(train, train.labels), path)
+    else:
+        shutil.copy(options.model, path)
     step = max(1, len(test) // options.images)
     paths = [Path(one) for one in test.paths][::step][: options.images]
-    return path, paths, [str(label) for label in model.predict([str(one) for one in paths])]
+    return path, paths, [str(label) for label in load_model(path).predict([str(one) for one in paths])]
 
 
 # Measurements
@@ -190,8 +210,8 @@ def trained(options: argparse.Namespace, folder: Path) -> tuple[Path, list[Path]
 def load(bench: Bench) -> dict[str, Any]:
     """Clients for a minute."""
     with bench.server() as server:
-        run_client(bench.plan(server, bench.options.clients, requests=200))
-        return bench.told(run_client(bench.plan(server, bench.options.clients, seconds=bench.options.seconds)))
+        bench.run(server, bench.options.clients, requests=200)
+        return bench.run(server, bench.options.clients, seconds=bench.options.seconds)
 
 
 def batching(bench: Bench) -> dict[str, Any]:
@@ -208,23 +228,23 @@ def _compared(bench: Bench, clients: int, figure: str) -> dict[str, Any]:
     with ExitStack() as stack:
         servers = [stack.enter_context(bench.server(*more)) for more in ((), ("--max-batch", "1"))]
         for server in servers:
-            run_client(bench.plan(server, clients, requests=200))
-        rounds = []
+            bench.run(server, clients, requests=200)
+        turns = []
         for turn in range(bench.options.rounds):
             order = servers if turn % 2 == 0 else servers[::-1]
             seconds = bench.options.seconds / 12
-            found = {one.port: bench.told(run_client(bench.plan(one, clients, seconds=seconds))) for one in order}
-            rounds.append([found[server.port] for server in servers])
-    sides = [[one[side][figure] for one in rounds] for side in (0, 1)]
+            found = {one.port: bench.run(one, clients, seconds=seconds) for one in order}
+            turns.append([found[server.port] for server in servers])
+    sides, spent = ([[one[side][name] for one in turns] for side in (0, 1)] for name in (figure, "processor_ms"))
     return {
         "batched": statistics.median(sides[0]),
         "single": statistics.median(sides[1]),
         "ratio": round(statistics.median(a / b for a, b in zip(*sides, strict=True)), 3),
         "difference": round(statistics.median(a - b for a, b in zip(*sides, strict=True)), 3),
-        "rounds": rounds,
-        "requests": sum(each["requests"] for one in rounds for each in one),
-        "errors": sum(each["errors"] for one in rounds for each in one),
-        "wrong": sum(each["wrong"] for one in rounds for each in one),
+        "processor_ms": list(map(statistics.median, spent)),
+        "processor_ratio": round(statistics.median(b / a for a, b in zip(*spent, strict=True)), 3),
+        "turns": turns,
+        **{name: sum(each[name] for one in turns for each in one) for name in ("requests", "errors", "wrong")},
     }
 
 
@@ -232,10 +252,10 @@ def memory(bench: Bench) -> dict[str, Any]:
     """Growth of the server's memory between two counts of requests."""
     first, last = bench.options.counts
     with bench.server() as server:
-        found = [bench.told(run_client(bench.plan(server, bench.options.clients, requests=first)))]
+        found = [bench.run(server, bench.options.clients, requests=first)]
         sizes = [server.megabytes()]
         for _ in range(4):
-            found.append(bench.told(run_client(bench.plan(server, bench.options.clients, requests=(last - first) // 4))))
+            found.append(bench.run(server, bench.options.clients, requests=(last - first) // 4))
             sizes.append(server.megabytes())
     figures = {name: sum(one[name] for one in found) for name in ("requests", "errors", "wrong")}
     return figures | {"megabytes": [round(size, 1) for size in sizes], "growth_mb": round(sizes[-1] - sizes[0], 1)}
@@ -255,23 +275,17 @@ def swap(bench: Bench) -> dict[str, Any]:
     swaps = []
 
     def replace_often(stop: threading.Event) -> None:
-        while not stop.wait(bench.options.seconds / 10):
+        while not stop.wait(max(SWAP_SECONDS, bench.options.seconds / 10)):
             new = renamed if len(swaps) % 2 == 0 else bench.model
             shutil.copy(new, path.with_suffix(".part"))
             os.replace(path.with_suffix(".part"), path)
             swaps.append(time.monotonic())
 
-    with bench.server("--reload-every", "0.5", model=folder) as server:
-        found = _beside(
-            replace_often, lambda: run_client(bench.plan(server, bench.options.clients, seconds=bench.options.seconds))
-        )
+    with bench.server(model=folder) as server:
+        found = _beside(replace_often, lambda: run_client(bench.plan(server, bench.options.clients, seconds=bench.options.seconds)))
     told = bench.told(found, [(label, label + NEW) for label in bench.labels])
     changes = sum(a.label is not None and a.label.endswith(NEW) != b.label.endswith(NEW) for a, b in _in_turn(found))
-    return told | {
-        "swaps": len(swaps),
-        "of_the_other": sum((one.label or "").endswith(NEW) for one in found),
-        "changes": changes,
-    }
+    return told | {"swaps": len(swaps), "of_the_other": sum((one.label or "").endswith(NEW) for one in found), "changes": changes}
 
 
 NEW = " (new)"
@@ -308,9 +322,7 @@ def stop(bench: Bench) -> dict[str, Any]:
     seconds, codes = [], []
     for _ in range(bench.options.rounds):
         with bench.server() as server:
-            client = subprocess.Popen(
-                [sys.executable, "-P", str(CLIENT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
+            client = subprocess.Popen([sys.executable, "-P", str(CLIENT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             assert client.stdin is not None
             client.stdin.write(json.dumps(bench.plan(server, bench.options.clients, seconds=3)))
             client.stdin.close()
@@ -326,7 +338,7 @@ def stop(bench: Bench) -> dict[str, Any]:
         totals["in_flight"] += sum(one.received >= when for one in before)
         totals["lost"] += sum(one.status == LOST for one in before)
         totals["wrong"] += sum(one.label not in (None, bench.labels[one.image]) for one in before)
-    return totals | {"errors": totals["lost"], "seconds": round(max(seconds), 2), "exit_codes": sorted(set(codes))}
+    return totals | {"errors": totals["lost"], "stop_seconds": round(max(seconds), 2), "exit_codes": sorted(set(codes))}
 
 
 MEASUREMENTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
@@ -362,6 +374,7 @@ def _lines(name: str, row: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
         ]
     if name == "batching":
         told = f"{row['ratio']:.2f} times that of single images ({row['batched']:.0f} against {row['single']:.0f} per second)"
+        told += f"; {row['processor_ratio']:.2f} times per second of processor time"
         return [(f"throughput of batches, {clients} clients", told, "at least 1.2 times", row["ratio"] >= 1.2)]
     if name == "lone":
         told = f"{row['difference']:+.2f} ms ({row['batched']:.2f} against {row['single']:.2f} ms)"
@@ -372,7 +385,7 @@ def _lines(name: str, row: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
         return [(f"memory from request {first:,} to {end:,}", told, "at most 20 MB", row["growth_mb"] <= 20)]
     if name == "swap":
         return [(f"model file replaced {row['swaps']} times under load", answered, "none", faults == 0)]
-    told = f"{row['in_flight']} requests in flight, {row['lost']} without an answer; stopped after {row['seconds']:.1f} s"
+    told = f"{row['in_flight']} requests in flight, {row['lost']} without an answer; stopped after {row['stop_seconds']:.1f} s"
     return [("SIGTERM under load", told, "none", row["lost"] == 0)]
 
 
@@ -381,6 +394,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a folder with train/ and test/")
     parser.add_argument("--recipe", default="hog_svm")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="use this model file instead of training the recipe")
     parser.add_argument("--only", action="append", choices=list(MEASUREMENTS), help="one measurement; may be repeated")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=60, help="length of the load; shorter ones are shares of it")

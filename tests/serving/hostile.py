@@ -1,7 +1,7 @@
 """Malformed requests for a server, made from a seed. Run as a program, send many of them and print the outcomes as JSON.
 
-    featrec serve MODEL --port 8000 --timeout 2 &
-    python tests/serving/hostile.py 127.0.0.1:8000 5000
+    featrec serve MODEL --port 8000 --body-seconds 2 &
+    python tests/serving/hostile.py MODEL 8000 5000
 
 An upload is answered with 200 exactly if its bytes are an image within the limits of the server. Everything else is answered with
 a status of 400 to 499; 503 only says that the queue is full. The connection of a client that is too slow is closed.
@@ -27,27 +27,21 @@ from tests.images.damage import FORMATS, chunk, damaged, whole  # noqa: E402
 SEEDS = sorted((ROOT / "fuzz" / "seeds" / "read_image").glob("*"))
 FIELD = "image"
 BOUNDARY = "hostile"
-WAIT = 60.0  # seconds for an answer
+WAIT, PAUSE = 60.0, 0.3  # seconds for an answer, and between two bytes of a slow client
 BUSY, CLOSED, SILENT = 503, "closed", "silent"
 
 
 class Upload(NamedTuple):
-    """A request: its bytes, a pause in seconds after each byte (for slow clients), and what the server may say.
+    """A request.
 
-    `image` are the bytes of the image in a well-formed request; None if the request is malformed and must be refused.
+    `image` are the bytes of the image in a well-formed request; None if the request is malformed. A slow client sends `slow` bytes
+    at once, and then one byte after another, with pauses.
     """
 
     kind: str
     request: bytes
     image: bytes | None = None
-    pause: float = 0.0
-
-
-class Limits(NamedTuple):
-    """The limits of the server."""
-
-    max_bytes: int
-    max_pixels: int
+    slow: int | None = None
 
 
 # Requests
@@ -79,7 +73,7 @@ def infer(tensor, model, **more):
 
 def image_of(position):
     """Return the bytes of an image that may be damaged, and how it was damaged."""
-    random = Random(f"hostile {position}")
+    random = random_of(position)
     if random.random() < 0.15:
         return "seed", random.choice(SEEDS).read_bytes()
     if random.random() < 0.1:
@@ -87,9 +81,18 @@ def image_of(position):
     return damaged(random.choice(FORMATS), random.randrange(10_000))
 
 
+def random_of(position):
+    return Random(f"hostile {position}")
+
+
 def as_form(position, model):
     way, image = image_of(position)
     return Upload(f"image, {way}", multipart(image), image)
+
+
+def as_body(position, model):
+    way, image = image_of(position)
+    return Upload(f"image as body, {way}", http(image, random_of(position).choice(["image/jpeg", "application/octet-stream"])), image)
 
 
 def as_explain(position, model):
@@ -105,7 +108,7 @@ def as_base64(position, model):
 
 def wrong_tensor(position, model):
     """Return an inference request whose tensor is not a list of encoded images."""
-    random = Random(f"tensor {position}")
+    random = random_of(position)
     good = base64.b64encode(whole("PNG")[0]).decode()
     tensor = {"name": "images", "shape": [1], "datatype": "BYTES", "data": [good]}
     changes = [
@@ -123,13 +126,31 @@ def wrong_tensor(position, model):
     return Upload("wrong tensor", infer(random.choice([tensor, tensor, None, 4, [], {}]), random.choice([model, "no-such"])))
 
 
+def wrong_pixels(position, model):
+    """Return an inference request with pixels that do not fit their shape or type, or are no pixels."""
+    random = random_of(position)
+    shape = random.choice([[1, 9, 9, 3], [1, 9, 9], [2, 9, 9], [1, 9, 9, 2], [9, 9], [0, 9, 9], [1, 0, 9], [1, 10**9, 10**9, 3]])
+    kind = random.choice(["UINT8", "UINT16", "FP32", "FP64", "BOOL", "INT64"])
+    value = random.choice([0, 1, 0.5, -1, 256, 1e300, float("nan"), float("inf"), 10**400, None, "x", "1", True, {}, []])
+    flat = [value] * random.choice([0, 81, 243, 162])
+    data = random.choice([flat, [flat], [[flat], 3], [[[value] * 9] * 9], [[[[value] * 3] * 9] * 9], value])
+    tensor = {"name": "image", "shape": shape, "datatype": kind, "data": data}
+    if random.random() < 0.4:
+        size = random.choice([0, 81, 243, -1, 10**12, "81", None, 81.0])
+        tensor = tensor | {"parameters": random.choice([{"binary_data_size": size}, size, [size]])}
+    content, raw = json.dumps({"inputs": [tensor]}).encode(), random.randbytes(random.choice([0, 81, 243]))
+    length = random.choice([len(content), len(content), len(content) + 1, 0])
+    more = f"Inference-Header-Content-Length: {length}\r\n" if raw or random.random() < 0.5 else ""
+    path = f"/v2/models/{model}/infer"
+    return Upload("wrong pixels", http(content + raw, "application/octet-stream", path, more=more))
+
+
 def wrong_type(position, model):
     """Return a body that is not what its content type says, or no form at all."""
-    random = Random(f"type {position}")
+    random = random_of(position)
     image = random.choice(whole("JPEG"))
     field = random.choice(["", "x" * 5000, "\u202e", "images[]", "model", '"', "../../etc/passwd"])
     choices = [
-        http(image, "image/jpeg"),
         http(form(image), "multipart/form-data"),
         http(form(image), "multipart/form-data; boundary=other"),
         http(form(image), f"multipart/form-data; boundary={'b' * 300}"),
@@ -162,7 +183,7 @@ def wrong_type(position, model):
 
 def wrong_length(position, model):
     """Return a request whose declared length is wrong, or whose body is cut, or damaged in its framing."""
-    random = Random(f"length {position}")
+    random = random_of(position)
     kind = f"multipart/form-data; boundary={BOUNDARY}"
     body = form(whole("PNG")[0])
     cut = body[: random.randrange(len(body) - 20)]
@@ -185,9 +206,9 @@ def wrong_length(position, model):
 
 
 def slow(position, model):
-    """Return a request that is sent byte by byte, so that it does not end within the server's time."""
-    whole_request = multipart(whole("PNG")[0])
-    return Upload("slow client", whole_request[: 40 if position % 2 else 400], pause=0.5)
+    """Return a request whose head or body is sent so slowly that it does not end within the server's time."""
+    request = multipart(whole("PNG")[0])
+    return Upload("slow client", request, slow=random_of(position).choice([0, 20, request.index(b"\r\n\r\n") + 40]))
 
 
 def huge_png(side, color=b"\0"):
@@ -204,11 +225,11 @@ def huge_png(side, color=b"\0"):
 
 
 def too_large(position, model):
-    return Upload("10,001 × 10,001 pixels", multipart(HUGE), HUGE)
+    return Upload("image of 10001 × 10001 pixels", multipart(HUGE), HUGE)
 
 
 HUGE = huge_png(10_001)
-WAYS = (as_form, as_base64, as_form, as_base64, as_form, as_explain, wrong_tensor, wrong_type, wrong_length, as_form)
+WAYS = (as_form, as_base64, as_form, as_body, as_explain, wrong_tensor, wrong_pixels, wrong_type, wrong_length, as_form)
 RARE = {37: slow, 61: too_large}
 
 
@@ -235,24 +256,28 @@ def send(address, found):
 
 def _write(connection, found):
     try:
-        if not found.pause:
+        if found.slow is None:
             connection.sendall(found.request)
             if found.kind == "wrong length":
                 connection.shutdown(socket.SHUT_WR)
             return
-        connection.settimeout(found.pause)
-        start = time.monotonic()
-        for position in range(len(found.request)):
-            connection.sendall(found.request[position : position + 1])
-            try:
-                if not connection.recv(1, socket.MSG_PEEK) or time.monotonic() - start > WAIT:
-                    return
-                break
-            except TimeoutError:
-                continue
-        connection.settimeout(WAIT)
+        connection.sendall(found.request[: found.slow])
+        _dribble(connection, found.request[found.slow :])
     except (BrokenPipeError, ConnectionResetError):
         return  # the server may have answered before it has read everything
+
+
+def _dribble(connection, rest):
+    """Send one byte after another until the server answers or closes the connection."""
+    connection.settimeout(PAUSE)
+    for position in range(len(rest)):
+        connection.sendall(rest[position : position + 1])
+        try:
+            connection.recv(1, socket.MSG_PEEK)
+            break
+        except TimeoutError:
+            continue
+    connection.settimeout(WAIT)
 
 
 def _status(connection):
@@ -290,12 +315,12 @@ def fault(found, status, limits):
     refused = isinstance(status, int) and 400 <= status < 500
     if status == SILENT or (isinstance(status, int) and status >= 500 and status != BUSY):
         return f"got {status}"
-    if found.pause:
+    if found.slow is not None:
         return None if status == CLOSED or refused else f"a slow client got {status}"
     if status == CLOSED:
         # A server may close the connection if it cannot tell where the request ends, or before it has read too large a body.
         return None if found.kind == "wrong length" else "closed without an answer"
-    if status == BUSY or found.kind == "wrong tensor":
+    if status == BUSY or found.kind in ("wrong tensor", "wrong pixels"):
         return None  # a changed tensor may still be valid
     valid = found.image is not None and accepted(found.image, limits)
     return None if (status == 200 and valid) or (refused and not valid) else f"got {status}, {valid=}"
@@ -314,3 +339,10 @@ def attack(address, model, count, limits, threads=8, first=0):
     outcomes = Counter(f"{kind}: {status}" for kind, status, _, _ in rows)
     faults = [f"{position} {kind}: {wrong}" for kind, _, wrong, position in rows if wrong]
     return {"outcomes": dict(sorted(outcomes.items())), "faults": faults}
+
+
+if __name__ == "__main__":
+    from featrec.serving import Limits
+
+    file, port, total = sys.argv[1:4]
+    sys.stdout.write(json.dumps(attack(("127.0.0.1", int(port)), Path(file).stem, int(total), Limits()), indent=1) + "\n")
