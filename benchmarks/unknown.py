@@ -7,10 +7,10 @@
 A row is written when it is finished; a row that the file already has is not measured again.
 
 Unknown classes: the training images of the known classes (100 each) train a RejectUnknown, which holds out 10 % of them; its
-vocabulary and its classifier never see these. All test images are judged. The AUROC is the probability that an image of an
-unknown class has a greater novelty than an image of a known class. "maximal score" is the largest decision value of the SVM,
-the usual baseline. Features are computed once per draw; a RejectUnknown around the SVM is the same as around the Pipeline,
-because the same images are held out.
+vocabulary and its classifier never see these. 100 test images of each of the 15 classes are judged. The AUROC is the
+probability that an image of an unknown class has a greater novelty than an image of a known class. "maximal score" is the
+largest decision value of the SVM, the usual baseline. Features are computed once per draw; a RejectUnknown around the SVM is
+the same as around the Pipeline, because the same images are held out.
 
 Coverage: the model is fitted on the training images of all classes. In each draw, a part of the test images, which the model
 has not seen, calibrates the conformal sets, and the coverage is measured on the others.
@@ -41,11 +41,13 @@ from featrec.evaluation import calibration_of, probabilities_of
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "unknown.jsonl"
 N_KNOWN, N_DRAWS, N_COVERAGE_DRAWS = 10, 10, 20
+N_TEST = 100  # of each class
 CALIBRATION_FRACTION, COVERAGE = 0.1, 0.95
 N_CALIBRATION, NOMINAL = 500, 0.9
 BATCH = 200
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "fisher_svm": ("fisher_svm", {}),
+    "fisher_svm, 64 words": ("fisher_svm", {"n_words": 64}),
     "SqueezeNet features": (
         "cnn_svm",
         {"model": "$FEATREC_DATA/weights/squeezenet1_1.onnx", "layer": "feat", "preprocessing": "caffe", "size": 227},
@@ -63,7 +65,7 @@ def make(title: str, seed: int, n_jobs: int, cache: Path | None) -> Pipeline:
 
 
 def unknown_row(title: str, seed: int, n_jobs: int, cache: Path | None) -> dict[str, Any]:
-    """Fit a model on known classes, and judge the test images of all classes."""
+    """Fit a model on known classes, and judge test images of all classes."""
     train, test = load_dataset("scene15")
     classes = np.unique(train.labels)
     known = np.sort(np.random.default_rng(seed).permutation(classes)[:N_KNOWN])
@@ -84,9 +86,16 @@ def unknown_row(title: str, seed: int, n_jobs: int, cache: Path | None) -> dict[
         "known": known.tolist(),
         "n_train": len(learned),
         "n_calibration": len(held),
-        **_judged(steps, judges, test, known),
+        **_judged(steps, judges, test[drawn(test.labels, seed)], known),
         **stamp(packages=["onnxruntime"], watched=[Path(__file__)]),
     }
+
+
+def drawn(labels: Any, seed: int) -> np.ndarray:
+    """Draw the same number of rows of each class, in the order of the images."""
+    random, labels = np.random.default_rng((seed, 1)), np.asarray(labels)
+    each = [random.permutation(np.flatnonzero(labels == name))[:N_TEST] for name in np.unique(labels)]
+    return np.sort(np.concatenate(each))
 
 
 def _judge(head: Any, method: str, seed: int) -> RejectUnknown:

@@ -14,6 +14,7 @@ __all__ = [
     "calibration_split",
     "check_rows",
     "class_thresholds",
+    "columns_of",
     "conformal_threshold",
     "doubts",
     "refuse_one_class",
@@ -90,3 +91,12 @@ def calibration_split(labels: np.ndarray, fraction: float, random_state: Any) ->
     if not len(rows):
         raise InputError("RejectUnknown: every class has one image; at least one class needs a second image to hold out")
     return np.setdiff1d(np.arange(len(labels)), rows), rows
+
+
+def columns_of(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the place of each label in the sorted classes of the model."""
+    found = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
+    other = labels[classes[found] != labels].tolist()
+    if other:
+        raise InputError(f"RejectUnknown: the model does not know the class {other[0]!r} of a held-out image")
+    return found

@@ -14,7 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from featrec.base import RANDOM_STATE, Estimator, HasMethods, StrOptions, real_number, rows_of
+from featrec.base import RANDOM_STATE, Estimator, HasMethods, StrOptions, positive_integer, real_number, rows_of
 from featrec.callbacks import passing_callbacks
 from featrec.classifiers._calibrated import best_temperature
 from featrec.classifiers._code_distance import DISTANCE_ARRAYS, CodeDistance
@@ -22,15 +22,16 @@ from featrec.classifiers._held_out import (
     calibration_split,
     check_rows,
     class_thresholds,
+    columns_of,
     conformal_threshold,
     doubts,
     refuse_one_class,
 )
-from featrec.classifiers._review import Answers, Review, reviewed
+from featrec.classifiers._review import Answers, Review, label_for_unknown, reviewed
 from featrec.classifiers._seen import Seen, codes_of, seen_by
 from featrec.classifiers._stored_rejection import check_stored_rejection
 from featrec.exceptions import InputError
-from featrec.model_files import Stored
+from featrec.model_files import SizeLimit, Stored
 
 __all__ = ["RejectUnknown"]
 
@@ -55,7 +56,7 @@ class RejectUnknown(ClassifierMixin, Estimator):
     sees the held-out images. These calibrate its probabilities, and set the threshold for which the fraction `coverage` of them
     is accepted.
 
-    An image without local features (a zero code), such as a uniform one, is always rejected: "too little to see".
+    An image without local features, such as a uniform one, is always rejected: "too little to see".
 
     Put RejectUnknown around the whole Pipeline. As the last step of a Pipeline, it works on codes, but then the vocabulary has
     seen the held-out images.
@@ -79,6 +80,9 @@ class RejectUnknown(ClassifierMixin, Estimator):
         and needs coverage / (1 - coverage) held-out images, such as 19 for 0.95.
     calibration_fraction : float, default=0.2
         Fraction of the images of each class to hold out.
+    min_features : int, default=1
+        Reject images with fewer local features ("too little to see"). Descriptors of zeros, which `DenseSIFT` returns for areas
+        without contrast, do not count.
     unknown_label : str or number, optional
         The label of rejected images. Default: "unknown", or -1 if the labels are numbers.
     random_state : int, RandomState or None, default=None
@@ -145,9 +149,12 @@ class RejectUnknown(ClassifierMixin, Estimator):
         "coverage": [real_number(0, 1, closed="neither")],
         "per_class": ["boolean"],
         "calibration_fraction": [real_number(0, 1, closed="neither")],
+        "min_features": [positive_integer(0)],
         "unknown_label": [str, Real, None],
         **RANDOM_STATE,
     }
+
+    _file_limits = {"min_features": SizeLimit(10**9)}
 
     def __init__(
         self,
@@ -157,6 +164,7 @@ class RejectUnknown(ClassifierMixin, Estimator):
         coverage: float = 0.95,
         per_class: bool = False,
         calibration_fraction: float = 0.2,
+        min_features: int = 1,
         unknown_label: Any = None,
         random_state: Any = None,
     ):
@@ -165,6 +173,7 @@ class RejectUnknown(ClassifierMixin, Estimator):
         self.coverage = coverage
         self.per_class = per_class
         self.calibration_fraction = calibration_fraction
+        self.min_features = min_features
         self.unknown_label = unknown_label
         self.random_state = random_state
 
@@ -197,7 +206,7 @@ class RejectUnknown(ClassifierMixin, Estimator):
             with passing_callbacks(self, self.model_):
                 self.model_.fit(rows_of(X, learned), labels[learned])
         self.classes_ = np.asarray(self.model_.classes_)
-        self.unknown_label_ = self._label_for_unknown()
+        self.unknown_label_ = label_for_unknown(self.unknown_label, self.classes_)
         self._calibrate(X, labels, learned, held)
         if hasattr(self.model_, "n_features_in_"):
             self.n_features_in_ = self.model_.n_features_in_
@@ -306,16 +315,8 @@ class RejectUnknown(ClassifierMixin, Estimator):
             return np.arange(0), np.arange(len(labels))
         return calibration_split(labels, self.calibration_fraction, self.random_state)
 
-    def _label_for_unknown(self) -> Any:
-        label = self.unknown_label
-        if label is None:
-            label = -1 if self.classes_.dtype.kind in "iuf" else "unknown"
-        if label in self.classes_.tolist():
-            raise InputError(f"RejectUnknown: {label!r} is a class of the training images; set unknown_label to another label")
-        return label
-
     def _calibrate(self, X: Any, labels: np.ndarray, learned: np.ndarray, held: np.ndarray) -> None:
-        seen, numbers = seen_by(self.model_, rows_of(X, held)), self._columns(labels[held])
+        seen, numbers = seen_by(self.model_, rows_of(X, held), self.min_features), columns_of(labels[held], self.classes_)
         self.n_calibration_ = len(held)
         self.temperature_ = best_temperature(seen.scores, numbers, smoothing=1 / (len(held) + 2))
         shares = self._shares(seen)
@@ -326,26 +327,16 @@ class RejectUnknown(ClassifierMixin, Estimator):
             return
         if self.method == "distance":
             codes, _ = codes_of(self.model_, rows_of(X, learned))
-            self.__dict__ |= CodeDistance.fitted(codes, self._columns(labels[learned]), self.model_).arrays()
+            self.__dict__ |= CodeDistance.fitted(codes, columns_of(labels[learned], self.classes_), self.model_).arrays()
         novelty = np.where(seen.empty, np.inf, self._novelty(seen, shares))
         self.threshold_ = min(conformal_threshold(novelty, self.coverage), float(novelty[np.isfinite(novelty)].max(initial=0)))
 
     def _seen(self, X: Any) -> Seen:
         check_is_fitted(self)
-        return seen_by(self.model_, X)
+        return seen_by(self.model_, X, self.min_features)
 
     def _shares(self, seen: Seen) -> np.ndarray:
         return np.asarray(np.exp(log_softmax(seen.scores / self.temperature_, axis=1)))
-
-    def _columns(self, labels: np.ndarray) -> np.ndarray:
-        """Return the column of each label in `classes_`."""
-        found = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
-        other = np.flatnonzero(self.classes_[found] != labels)
-        if len(other):
-            raise InputError(
-                f"RejectUnknown: the model does not know the class {labels[other].tolist()[0]!r} of a held-out image"
-            )
-        return found
 
     def _novelty(self, seen: Seen, shares: np.ndarray) -> np.ndarray:
         if self.method == "conformal":

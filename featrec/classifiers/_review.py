@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from featrec.exceptions import InputError
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["NONE_OF_THEM", "TOO_LITTLE", "Answers", "Review", "reviewed"]
+__all__ = ["NONE_OF_THEM", "TOO_LITTLE", "Answers", "Review", "label_for_unknown", "reviewed"]
 
 NONE_OF_THEM = "none of the known classes"
 TOO_LITTLE = "too little to see"
@@ -90,6 +92,14 @@ def reviewed(answers: Answers, classes: np.ndarray, unknown: Any) -> Review:
         reasons=tuple(reasons),
         sets=None if members is None else _sets(shares, members, classes),
     )
+
+
+def label_for_unknown(wanted: Any, classes: np.ndarray) -> Any:
+    """Return the label of rejected images: the wanted one, or the default for labels of this type."""
+    label = (-1 if classes.dtype.kind in "iuf" else "unknown") if wanted is None else wanted
+    if label in classes.tolist():
+        raise InputError(f"RejectUnknown: {label!r} is a class of the training images; set unknown_label to another label")
+    return label
 
 
 def _sets(shares: np.ndarray, members: np.ndarray, classes: np.ndarray) -> tuple[tuple, ...]:

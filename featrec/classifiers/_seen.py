@@ -10,9 +10,10 @@ from scipy.sparse import issparse
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from featrec.bag import Bag
 from featrec.base import is_search
 from featrec.exceptions import InputError
-from featrec.lazy import LazySequence
+from featrec.lazy import Bags, LazySequence, current_position
 from featrec.pairwise import HistogramKernel
 
 __all__ = ["Seen", "codes_of", "seen_by"]
@@ -36,7 +37,7 @@ class Seen:
     codes : array or sparse matrix of shape (n, width), or None
         The codes that the classifier sees; None if the model has no codes, as networks that take pixels.
     empty : array of shape (n,), bool
-        Whether the code of an image is zero, because the image has no local features.
+        Whether an image has too few local features, or a code that is zero.
     """
 
     scores: np.ndarray
@@ -45,29 +46,49 @@ class Seen:
     empty: np.ndarray
 
 
-def seen_by(model: Any, X: Any) -> Seen:
+class _Counter:
+    """A step of lazy Bags that notes the number of descriptors of each image, except descriptors of zeros.
+
+    In worker processes, the notes are lost; then only codes of zeros are found.
+    """
+
+    def __init__(self) -> None:
+        self.counts: dict[int, int] = {}
+
+    def __call__(self, bag: Bag) -> Bag:
+        position = current_position()
+        if position is not None:
+            self.counts[position] = int(np.count_nonzero(bag.descriptors.any(axis=1)))
+        return bag
+
+    def few(self, bags: Bags, least: int) -> np.ndarray:
+        """Return whether each image has fewer descriptors than `least`."""
+        return np.array([self.counts.get(position, least) < least for position in bags.positions.tolist()], bool)
+
+
+def seen_by(model: Any, X: Any, min_features: int = 1) -> Seen:
     """Return scores, labels and codes. For a Pipeline, the features are computed once.
 
     If the Pipeline is inside a wrapper that changes its scores, such as Calibrated or Augmented, they are computed twice.
     """
     steps, head = _steps(_without_shell(model))
     if steps:
-        given, codes, empty = _described(steps, X)
+        given, codes, empty = _described(steps, X, min_features)
         return Seen(class_scores(head, given), np.asarray(head.predict(given)), codes, empty)
     scores, labels = class_scores(model, X), np.asarray(model.predict(X))
-    codes, zero = codes_of(model, X)
+    codes, zero = codes_of(model, X, min_features)
     return Seen(scores, labels, codes, np.zeros(len(labels), bool) if zero is None else zero)
 
 
-def codes_of(model: Any, X: Any) -> tuple[Any, np.ndarray | None]:
-    """Return the codes of images, and whether each is zero; (None, None) if the model has no codes."""
+def codes_of(model: Any, X: Any, min_features: int = 1) -> tuple[Any, np.ndarray | None]:
+    """Return the codes of images, and whether each has too few features; (None, None) if the model has no codes."""
     steps, head = _steps(_without_shell(model))
     if steps:
-        _, codes, empty = _described(steps, X)
+        _, codes, empty = _described(steps, X, min_features)
         return codes, empty
     inner = next((getattr(head, name) for name in INNER if hasattr(getattr(head, name, None), "predict")), None)
     if inner is not None:
-        return codes_of(inner, X)
+        return codes_of(inner, X, min_features)
     given = X if issparse(X) or hasattr(X, "iloc") or _holds_images(X) else np.asarray(X)
     return (given, _zero_rows(given)) if _is_table(given) else (None, None)
 
@@ -110,16 +131,23 @@ def _steps(model: Any) -> tuple[list, Any]:
     return steps, model
 
 
-def _described(steps: list, X: Any) -> tuple[Any, Any, np.ndarray]:
-    """Return what the classifier takes, the codes (before a kernel), and whether each code is zero before it is scaled."""
+def _described(steps: list, X: Any, min_features: int) -> tuple[Any, Any, np.ndarray]:
+    """Return what the classifier takes, the codes (before a kernel), and whether each image has too few features.
+
+    Codes are zero or not before they are scaled.
+    """
     codes: Any = None
-    empty = np.zeros(0, bool)
+    empty, counter, bags = np.zeros(0, bool), _Counter(), None
     for step in steps:
         X = step.transform(X)
-        if _is_table(X):
+        if isinstance(X, Bags) and bags is None:
+            bags = X
+            X = X.then(counter)
+        elif _is_table(X):
             empty = _zero_rows(X) if codes is None else empty
             codes = codes if isinstance(step, HistogramKernel) else X
-    return X, codes, np.zeros(len(X), bool) if codes is None else empty
+    empty = np.zeros(len(X), bool) if codes is None else empty
+    return X, codes, empty if bags is None else empty | counter.few(bags, min_features)
 
 
 def _is_table(X: Any) -> bool:

@@ -20,9 +20,10 @@ from sklearn.svm import SVC, LinearSVC
 from featrec.classifiers import Calibrated, RejectUnknown
 from featrec.classifiers._held_out import calibration_split, conformal_threshold
 from featrec.datasets import load_dataset
-from featrec.descriptors import ORB, TinyImage
+from featrec.descriptors import ORB, DenseSIFT, TinyImage
 from featrec.encoders import BagOfWords
 from featrec.exceptions import EmptyBagWarning, InputError
+from featrec.lazy import Images
 from featrec.pairwise import HistogramKernel
 from featrec.preprocessing import Augmented
 from tests.images.own_extractors import COUNT, Means
@@ -282,6 +283,25 @@ def test_images_without_features_are_too_little_to_see(method, textured):
     assert not review.accepted[0]
     assert all(reason in (None, "none of the known classes") for reason in review.reasons[1:])
     assert [reason is None for reason in review.reasons] == review.accepted.tolist()
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_images_with_few_features_are_rejected_too(n_jobs):
+    """Dense descriptors of areas without contrast are zero, so the code of a uniform image is not zero."""
+    train, _ = load_dataset("textures", n_train=10)
+    steps = make_pipeline(DenseSIFT(step=8), BagOfWords(8, random_state=0, n_jobs=n_jobs), GaussianNB())
+    model = RejectUnknown(steps, coverage=0.7, random_state=0).fit(train, train.labels)
+    flat = np.full((64, 64), 128, np.uint8)
+    corner = flat.copy()
+    corner[:20, :20] = train[0][:20, :20]
+    n_corner = np.count_nonzero(DenseSIFT(step=8).extract(corner).descriptors.any(axis=1))
+    images = Images([train[0]] * 50 + [flat, corner])[50:]
+    assert model.model_[:-1].transform(images).any(axis=1).all()
+    assert model.review(images).reasons[0] == "too little to see"
+    for least, few in ((1, False), (n_corner, False), (n_corner + 1, True)):
+        reasons = model.set_params(min_features=least).review(images).reasons
+        assert (reasons[1] == "too little to see") == few
+    assert model.set_params(min_features=0).review(images).reasons[0] != "too little to see"
 
 
 def test_features_are_computed_once():

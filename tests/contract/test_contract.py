@@ -235,7 +235,7 @@ WRONG = {
     "Resize": {"mode": ["zoom"], "fill": [255, "black"], "size": [0, 4.5]},
     "PredictAugmented": {"flip": [True, "up"], "rotate": [200], "scale": [-1, 10], "translate": [2]},
     "RejectUnknown": {"method": ["maximum"], "coverage": [0, 1, "auto"], "per_class": ["yes"], "calibration_fraction": [0, 1],
-                      "unknown_label": [["unknown"]], "random_state": ["a"]},
+                      "min_features": [-1, 0.5], "unknown_label": [["unknown"]], "random_state": ["a"]},
     "SIFT": {"n_features": [-1], "n_octave_layers": [0], "contrast_threshold": [-0.1], "edge_threshold": [0], "sigma": [0]},
     "SignCode": {"share": [0, 1.1], "norm": ["l1"]},
     "ThresholdCode": {"threshold": [-1.0], "norm": ["l1"]},
