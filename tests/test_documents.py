@@ -238,7 +238,7 @@ LEAST = {  # None where that takes longer: the slow test below runs these
     "explain": "least.model holiday.jpg --out least.html",
     "anonymize": "pictures --out least_copies",
     "serve": None,
-    "watch": "least.model pictures",
+    "watch": "least.model pictures/sky",
     "encode": "least.model pictures --out least.npy",
     "compare": "pictures",
     "bench": "benchmarks/small.toml",

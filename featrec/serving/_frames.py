@@ -117,7 +117,8 @@ class _Folder(Frames):
         super().__init__(folder, every)
         self.paths = sorted((entry.path for entry in os.scandir(folder) if is_image_name(entry.name)), key=_by_name)
         if not self.paths:
-            inside = any(entry.is_dir() for entry in os.scandir(folder))
+            with os.scandir(folder) as entries:
+                inside = any(entry.is_dir() for entry in entries)
             hint = "; its subfolders are not searched" if inside else ""
             raise InputError(f"no images in {folder!r}{hint}. {EXPECTED[0].upper()}{EXPECTED[1:]}")
 
