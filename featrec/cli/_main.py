@@ -23,6 +23,7 @@ COMMANDS = {
     "suggest": "_recipes",
     "train": "_train",
     "predict": "_predict",
+    "watch": "_watch",
     "explain": "_explain",
     "anonymize": "_anonymize",
     "serve": "_serve",

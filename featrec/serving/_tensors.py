@@ -71,7 +71,7 @@ class Tensors:
         kind, shape = tensor.get("datatype"), tensor.get("shape")
         if not isinstance(shape, list) or not all(type(side) is int and side >= 0 for side in shape):
             raise Refusal(400, f"the shape of an input must be a list of integers; got {str(shape)[:100]}. {WAY_OUT}")
-        if kind != "BYTES" and kind not in TYPES:
+        if not isinstance(kind, str) or (kind != "BYTES" and kind not in TYPES):
             raise Refusal(400, f"the datatype {str(kind)[:20]!r} is not supported. {WAY_OUT}")
         return self._encoded(tensor, shape) if kind == "BYTES" else self._pixels(tensor, shape, TYPES[kind])
 
