@@ -3,8 +3,8 @@
     python docker/try_steps.py FOLDER [--pip] [--cpu NAME] [-- ARGUMENTS...]
 
 The instructions are read from the Dockerfile. COPY and RUN are carried out with /opt and /tmp in FOLDER. What needs a container
-is left out and printed: FROM, apt-get and useradd; also pip, unless --pip is given. Then, the entry point is run with ARGUMENTS,
-by default those of CMD. If this process is root and can create a mount namespace, it is run by the user of the image, on a
+is left out and printed: FROM, apt-get and useradd; also pip, unless --pip is given. Then, the entry point is run with
+ARGUMENTS, by default those of CMD. If this process is root and can create a mount namespace, it is run by the user of the image, on a
 read-only root file system on which only /tmp of FOLDER can be written. --cpu names another processor for the start.
 """
 
@@ -31,7 +31,8 @@ mkdir -p {base} && mount --bind {folder}/python {base} &&
 """
 READ_ONLY = """
 mount --make-rprivate / && {open_home} mount --bind / / && mount -o remount,bind,ro / &&
-mount -t tmpfs -o size=256m,mode=1777 tmpfs {tmp} && exec setpriv --reuid {user} --regid {user} --clear-groups --no-new-privs -- "$@"
+mount -t tmpfs -o size=256m,mode=1777 tmpfs {tmp} &&
+exec setpriv --reuid {user} --regid {user} --clear-groups --no-new-privs -- "$@"
 """
 
 
