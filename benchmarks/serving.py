@@ -282,16 +282,10 @@ def swap(bench: Bench) -> dict[str, Any]:
             swaps.append(time.monotonic())
 
     with bench.server(model=folder) as server:
-        found = _beside(
-            replace_often, lambda: run_client(bench.plan(server, bench.options.clients, seconds=bench.options.seconds))
-        )
+        found = _beside(replace_often, lambda: run_client(bench.plan(server, bench.options.clients, seconds=bench.options.seconds)))
     told = bench.told(found, [(label, label + NEW) for label in bench.labels])
     changes = sum(a.label is not None and a.label.endswith(NEW) != b.label.endswith(NEW) for a, b in _in_turn(found))
-    return told | {
-        "swaps": len(swaps),
-        "of_the_other": sum((one.label or "").endswith(NEW) for one in found),
-        "changes": changes,
-    }
+    return told | {"swaps": len(swaps), "of_the_other": sum((one.label or "").endswith(NEW) for one in found), "changes": changes}
 
 
 NEW = " (new)"
@@ -328,9 +322,7 @@ def stop(bench: Bench) -> dict[str, Any]:
     seconds, codes = [], []
     for _ in range(bench.options.rounds):
         with bench.server() as server:
-            client = subprocess.Popen(
-                [sys.executable, "-P", str(CLIENT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
+            client = subprocess.Popen([sys.executable, "-P", str(CLIENT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             assert client.stdin is not None
             client.stdin.write(json.dumps(bench.plan(server, bench.options.clients, seconds=3)))
             client.stdin.close()

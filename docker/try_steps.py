@@ -4,8 +4,9 @@
 
 The instructions are read from the Dockerfile. COPY and RUN are carried out with /opt and /tmp in FOLDER. What needs a container
 is left out and printed: FROM, apt-get and useradd; also pip, unless --pip is given. Then, the entry point is run with
-ARGUMENTS, by default those of CMD. If this process is root and can create a mount namespace, it is run by the user of the image, on a
-read-only root file system on which only /tmp of FOLDER can be written. --cpu names another processor for the start.
+ARGUMENTS, by default those of CMD. If this process is root and can create a mount namespace, the entry point is run by the user
+of the image, on a read-only root file system on which only /tmp of FOLDER can be written. --cpu names another processor for the
+start.
 """
 
 from __future__ import annotations

@@ -92,9 +92,7 @@ def as_form(position, model):
 
 def as_body(position, model):
     way, image = image_of(position)
-    return Upload(
-        f"image as body, {way}", http(image, random_of(position).choice(["image/jpeg", "application/octet-stream"])), image
-    )
+    return Upload(f"image as body, {way}", http(image, random_of(position).choice(["image/jpeg", "application/octet-stream"])), image)
 
 
 def as_explain(position, model):
@@ -131,9 +129,7 @@ def wrong_tensor(position, model):
 def wrong_pixels(position, model):
     """Return an inference request with pixels that do not fit their shape or type, or are no pixels."""
     random = random_of(position)
-    shape = random.choice(
-        [[1, 9, 9, 3], [1, 9, 9], [2, 9, 9], [1, 9, 9, 2], [9, 9], [0, 9, 9], [1, 0, 9], [1, 10**9, 10**9, 3]]
-    )
+    shape = random.choice([[1, 9, 9, 3], [1, 9, 9], [2, 9, 9], [1, 9, 9, 2], [9, 9], [0, 9, 9], [1, 0, 9], [1, 10**9, 10**9, 3]])
     kind = random.choice(["UINT8", "UINT16", "FP32", "FP64", "BOOL", "INT64"])
     value = random.choice([0, 1, 0.5, -1, 256, 1e300, float("nan"), float("inf"), 10**400, None, "x", "1", True, {}, []])
     flat = [value] * random.choice([0, 81, 243, 162])
