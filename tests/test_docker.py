@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -69,13 +70,18 @@ def test_the_server_listens_inside_the_container_only_under_a_known_name(given):
 
 
 @pytest.fixture(scope="module")
-def image(steps, tmp_path_factory):
-    """The image, built for the recipe that is the fastest to compile."""
-    folder = tmp_path_factory.mktemp("image")
-    for place in (folder, *folder.parents[:2]):
-        place.chmod(0o755)  # another user has to enter
-    built = steps.Image(folder / "root")
-    built.environment["RECIPES"] = "tiny_knn,lbp_svm"
+def open_folder():
+    """A temporary folder that other users can enter, in contrast to those of pytest."""
+    with tempfile.TemporaryDirectory(prefix="featrec-docker-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def image(steps, open_folder):
+    """The image, built for a recipe with few loops."""
+    built = steps.Image(open_folder / "root")
+    built.environment["RECIPES"] = "lbp_svm"
     built.build(DOCKER / "Dockerfile")
     return built
 
@@ -103,10 +109,12 @@ def test_loops_for_another_processor_are_compiled_at_the_start(image):
 
 
 @pytest.mark.slow
-def test_nothing_but_tmp_can_be_written(steps, image, tmp_path):
+def test_nothing_but_tmp_can_be_written(steps, image):
     if not steps.can_isolate():
         pytest.skip("needs root and mount namespaces")
-    script = f"id -u; touch {image.folder}/tmp/x && echo tmp; touch {image.folder}/opt/x {tmp_path}/x /x /etc/x || echo refused"
+    script = (
+        f"id -u; touch {image.folder}/tmp/x && echo tmp; touch {image.folder}/opt/x {image.folder}/x /x /etc/x || echo refused"
+    )
     words, environment = image.start(["--version"])
     words[words.index("sh", 5) + 1 :] = ["sh", "-c", script]
     done = subprocess.run(words, env=environment, cwd="/", capture_output=True, text=True)
@@ -116,19 +124,17 @@ def test_nothing_but_tmp_can_be_written(steps, image, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cpu", [None, "x86-64-v2"])
-def test_the_server_answers(image, tmp_path, cpu):
+def test_the_server_answers(image, open_folder, cpu):
     """Also on another processor than that of the build."""
     for package in ("fastapi", "uvicorn", "prometheus_client", "python_multipart"):
         pytest.importorskip(package)
     shutil.rmtree(image.folder / "tmp" / "numba", ignore_errors=True)
-    models = tmp_path / "models"
-    models.mkdir()
+    models = open_folder / "models"
+    models.mkdir(exist_ok=True)
     images = [np.full((20, 20), level, np.uint8) for level in (0, 10, 240, 250)]
     images = [image + np.arange(20, dtype=np.uint8) // 4 for image in images]
     save(tiny_knn().fit(images, ["dark", "dark", "light", "light"]), models / "tiny.model")
-    Image.fromarray(images[2]).save(tmp_path / "light.png")
-    for place in (tmp_path, *tmp_path.parents[:2]):
-        place.chmod(0o755)
+    Image.fromarray(images[2]).save(open_folder / "light.png")
     variables = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": ""} if cpu else {}
     words, environment = image.start(["serve", str(models), "--port", str(PORT)], **variables)
     process = subprocess.Popen(
@@ -141,7 +147,7 @@ def test_the_server_answers(image, tmp_path, cpu):
             time.sleep(0.3)
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"http://127.0.0.1:{PORT}/v2/health/ready", timeout=2).close()
-                content = (tmp_path / "light.png").read_bytes()
+                content = (open_folder / "light.png").read_bytes()
                 request = urllib.request.Request(f"http://127.0.0.1:{PORT}/predict", content, {"content-type": "image/png"})
                 with urllib.request.urlopen(request, timeout=10) as answer:
                     reply = answer.read().decode()
