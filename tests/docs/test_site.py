@@ -219,3 +219,19 @@ def test_the_page_of_a_lesson_shows_blanks_outputs_figures_and_reasons(lesson_pa
     assert page.index("Right: good") < page.index("lesson_03_test/2_one_edge.png") < page.index("after")
     assert ":alt: 'Title: one edge'" in page
     assert "secret" not in page
+
+
+def test_roles_and_headings_that_screen_readers_stumble_over_are_corrected():
+    corrected = load(DOCS / "_extensions" / "plain_html.py").corrected
+    assert corrected('<div role="list" class="a">x</div>') == '<div class="a">x</div>'
+    assert corrected('<div class="b" id="r-1" role="doc-biblioentry">x</div>') == '<div class="b" id="r-1">x</div>'
+    assert corrected('<tr><th class="head text-left"><p></p></th><th class="head"><p>a</p></th></tr>') == (
+        '<tr><td></td><th class="head"><p>a</p></th></tr>'
+    )
+
+
+def test_lines_on_machines_are_folded(repository_links):
+    text = repository_links.MEASURED.sub(
+        "FOLDED\n", "| a |\n\nMeasured on A.\nMeasured on B.\n<!-- end -->\n\nMeasured by hand.\n"
+    )
+    assert text == "| a |\n\nFOLDED\n<!-- end -->\n\nMeasured by hand.\n"
