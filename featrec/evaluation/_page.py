@@ -135,7 +135,7 @@ def sortable(table: Table, caption: str, *, label: str, bold: Iterable[tuple[int
 
 
 def heading(cells: Sequence[str]) -> str:
-    """Return the cells of a heading row; long texts may be broken into lines. An empty heading, as above bars, is no heading."""
+    """Return the cells of a heading row. Long texts may be broken into lines; a column of bars has no name and no heading."""
     return "".join(_head(cell) for cell in cells)
 
 
