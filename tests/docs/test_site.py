@@ -235,3 +235,18 @@ def test_lines_on_machines_are_folded(repository_links):
         "FOLDED\n", "| a |\n\nMeasured on A.\nMeasured on B.\n<!-- end -->\n\nMeasured by hand.\n"
     )
     assert text == "| a |\n\nFOLDED\n<!-- end -->\n\nMeasured by hand.\n"
+
+
+def test_initials_of_authors_are_no_lists():
+    sys.path[:0] = [str(DOCS), str(DOCS / "_extensions")]
+    try:
+        escape = load(DOCS / "_extensions" / "api_pages.py").escape_attributes
+    finally:
+        del sys.path[:2]
+    lines = ["   .. [1] F. Perronnin, J. Sánchez.", "means_ : array of shape (n_components_, d)", "   a_ and B. remain"]
+    escape(None, "class", "x", None, None, lines)
+    assert lines == [
+        "   .. [1] \\F. Perronnin, J. Sánchez.",
+        "means_ : array of shape (n_components\\_, d)",
+        "   a_ and B. remain",
+    ]
