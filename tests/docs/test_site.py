@@ -250,3 +250,16 @@ def test_initials_of_authors_are_no_lists():
         "means_ : array of shape (n_components\\_, d)",
         "   a_ and B. remain",
     ]
+
+
+def test_pages_of_removed_examples_are_deleted(tmp_path):
+    forget = load(DOCS / "build_site.py").forget_removed_examples
+    for folder, names in (
+        ("examples/1_a", ["plot_a.py"]),
+        ("gallery/1_a", ["plot_a.rst", "plot_b.rst", "plot_b.py.md5", "index.rst"]),
+    ):
+        (tmp_path / folder).mkdir(parents=True)
+        for name in names:
+            (tmp_path / folder / name).touch()
+    forget(tmp_path / "gallery", tmp_path / "examples")
+    assert sorted(path.name for path in (tmp_path / "gallery" / "1_a").iterdir()) == ["index.rst", "plot_a.rst"]
