@@ -236,6 +236,9 @@ LEAST = {  # None where that takes longer: the slow test below runs these
     "train": "pictures --recipe tiny_knn --out least.model",
     "predict": "least.model holiday.jpg",
     "explain": "least.model holiday.jpg --out least.html",
+    "anonymize": "pictures --out least_copies",
+    "serve": None,
+    "watch": "least.model pictures/sky",
     "encode": "least.model pictures --out least.npy",
     "compare": "pictures",
     "bench": "benchmarks/small.toml",
@@ -259,8 +262,12 @@ def test_every_command_runs_with_no_options_beyond_the_required(here, capsys):
 LONG = {"suggest": ["pictures"], "course": ["course", "--term", "2027a", "--lessons", "5"]}
 
 
+# It runs until it is stopped; tests/serving/test_server.py starts it with nothing but a model.
+ENDLESS = {"serve"}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name, words in LEAST.items() if words is None])
+@pytest.mark.parametrize("name", [name for name, words in LEAST.items() if words is None and name not in ENDLESS])
 def test_the_long_commands_run_with_no_options(name, here, capsys):
     if name == "course":
         pytest.importorskip("otter")
