@@ -3,15 +3,17 @@
     featrec serve MODEL --port 8000 --body-seconds 2 &
     python tests/serving/hostile.py MODEL 8000 5000
 
-An upload is answered with 200 exactly if its bytes are an image within the limits of the server. Everything else is answered with
-a status of 400 to 499; 503 only says that the queue is full. The connection of a client that is too slow is closed.
+An upload is answered with 200 exactly if its bytes are an image within the limits of the server. Everything else is answered
+with a status of 400 to 499; 503 only says that the queue is full. The connection of a client that is too slow is closed.
 """
 
 import base64
+import functools
 import json
 import socket
+import struct
 import sys
-import time
+import zlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -34,8 +36,8 @@ BUSY, CLOSED, SILENT = 503, "closed", "silent"
 class Upload(NamedTuple):
     """A request.
 
-    `image` are the bytes of the image in a well-formed request; None if the request is malformed. A slow client sends `slow` bytes
-    at once, and then one byte after another, with pauses.
+    `image` are the bytes of the image in a well-formed request; None if the request is malformed. A slow client sends `slow`
+    bytes at once, and then one byte after another, with pauses.
     """
 
     kind: str
@@ -56,7 +58,9 @@ def http(body, content_type, path="/predict", length=None, more=""):
 
 def form(image, field=FIELD, name="image.jpg", boundary=BOUNDARY):
     """Return the body of a form with one file."""
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\nContent-Type: image/jpeg\r\n\r\n'
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\nContent-Type: image/jpeg\r\n\r\n'
+    )
     return head.encode("utf-8", "surrogatepass") + image + f"\r\n--{boundary}--\r\n".encode()
 
 
@@ -90,7 +94,9 @@ def as_form(position, model):
 
 def as_body(position, model):
     way, image = image_of(position)
-    return Upload(f"image as body, {way}", http(image, random_of(position).choice(["image/jpeg", "application/octet-stream"])), image)
+    return Upload(
+        f"image as body, {way}", http(image, random_of(position).choice(["image/jpeg", "application/octet-stream"])), image
+    )
 
 
 def as_explain(position, model):
@@ -112,7 +118,11 @@ def wrong_tensor(position, model):
     changes = [
         {"shape": random.choice([[2], [0], [-1], [1, 1, 1], [10**12], "1", None, [1.5], [True], []])},
         {"datatype": random.choice(["FP64", "INT7", "", None, 3, "bytes", ["BYTES"]])},
-        {"data": random.choice([[], None, "x", [[[]]], [None], [1], [{"a": 1}], "!" * 9, [good, good], {}, ["!!!"], ["A" * 7]])},
+        {
+            "data": random.choice(
+                [[], None, "x", [[[]]], [None], [1], [{"a": 1}], "!" * 9, [good, good], {}, ["!!!"], ["A" * 7]]
+            )
+        },
         {"name": random.choice([None, 7, [], {}])},
     ]
     for change in random.sample(changes, random.choice([1, 1, 2])):
@@ -123,7 +133,9 @@ def wrong_tensor(position, model):
 def wrong_pixels(position, model):
     """Return an inference request with pixels that do not fit their shape or type, or are no pixels."""
     random = random_of(position)
-    shape = random.choice([[1, 9, 9, 3], [1, 9, 9], [2, 9, 9], [1, 9, 9, 2], [9, 9], [0, 9, 9], [1, 0, 9], [1, 10**9, 10**9, 3]])
+    shape = random.choice(
+        [[1, 9, 9, 3], [1, 9, 9], [2, 9, 9], [1, 9, 9, 2], [9, 9], [0, 9, 9], [1, 0, 9], [1, 10**9, 10**9, 3]]
+    )
     kind = random.choice(["UINT8", "UINT16", "FP32", "FP64", "BOOL", "INT64"])
     value = random.choice([0, 1, 0.5, -1, 256, 1e300, float("nan"), float("inf"), 10**400, None, "x", "1", True, {}, []])
     flat = [value] * random.choice([0, 81, 243, 162])
@@ -152,14 +164,25 @@ def wrong_type(position, model):
         http(form(image, field=field), f"multipart/form-data; boundary={BOUNDARY}"),
         http(json.dumps({"images": [1, 2]}).encode(), "application/json"),
         http(b"a=1&b=2", "application/x-www-form-urlencoded"),
-        http(random.randbytes(200), random.choice(["text/plain", "application/json", "", "\xff", "multipart/mixed; boundary=a"])),
+        http(
+            random.randbytes(200), random.choice(["text/plain", "application/json", "", "\xff", "multipart/mixed; boundary=a"])
+        ),
         http(b"{", "application/json", f"/v2/models/{model}/infer"),
         http(b"[" * 20_000, "application/json", f"/v2/models/{model}/infer"),
         http(b'{"inputs": NaN}', "application/json", f"/v2/models/{model}/infer"),
         http(b'"\xff\xfe"', "application/json", f"/v2/models/{model}/infer"),
-        http(b"x" * 100, "application/octet-stream", f"/v2/models/{model}/infer", more="Inference-Header-Content-Length: 99999\r\n"),
-        http(b"x" * 100, "application/octet-stream", f"/v2/models/{model}/infer", more="Inference-Header-Content-Length: -1\r\n"),
-        http(b"x" * 100, "application/octet-stream", f"/v2/models/{model}/infer", more="Inference-Header-Content-Length: abc\r\n"),
+        http(
+            b"x" * 100,
+            "application/octet-stream",
+            f"/v2/models/{model}/infer",
+            more="Inference-Header-Content-Length: 99999\r\n",
+        ),
+        http(
+            b"x" * 100, "application/octet-stream", f"/v2/models/{model}/infer", more="Inference-Header-Content-Length: -1\r\n"
+        ),
+        http(
+            b"x" * 100, "application/octet-stream", f"/v2/models/{model}/infer", more="Inference-Header-Content-Length: abc\r\n"
+        ),
     ]
     return Upload("wrong type", random.choice(choices))
 
@@ -170,11 +193,13 @@ def wrong_length(position, model):
     kind = f"multipart/form-data; boundary={BOUNDARY}"
     body = form(whole("PNG")[0])
     cut = body[: random.randrange(len(body) - 20)]
-    chunked = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    chunked = (
+        f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    )
     choices = [
         http(cut, kind),
         http(body, kind, length=random.choice([0, 1, 10, len(body) // 2])),
-        http(body, kind, length=10**random.choice([9, 12, 30])),
+        http(body, kind, length=10 ** random.choice([9, 12, 30])),
         http(body, kind, length=random.choice(["-5", "abc", "1e3", "0x10", "", "5, 6"])),
         chunked + random.choice([b"zz\r\n", b"-1\r\n", b"ffffffffffffffffffff\r\n", b"5\r\nabc", b"\x00"]),
         chunked.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n") + b"0\r\n\r\n",
@@ -192,24 +217,19 @@ def slow(position, model):
     return Upload("slow client", request, slow=random_of(position).choice([0, 20, request.index(b"\r\n\r\n") + 40]))
 
 
-def huge_png(side, color=b"\0"):
-    """Return a valid PNG of one colour; each line compresses to almost nothing."""
-    import struct
-    import zlib
-
-    packer, parts = zlib.compressobj(9), []
-    for _ in range(side):
-        parts.append(packer.compress(b"\0" + color * side))
-    content = b"".join(parts) + packer.flush()
+@functools.cache
+def huge_png(side=10_001):
+    """Return a valid PNG of one colour, in which each line takes almost no bytes."""
+    packer = zlib.compressobj(1)
+    content = b"".join([packer.compress(bytes(side + 1)) for _ in range(side)]) + packer.flush()
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", content) + chunk(b"IEND", b"")
 
 
 def too_large(position, model):
-    return Upload("image of 10001 × 10001 pixels", multipart(HUGE), HUGE)
+    return Upload("image of 10001 × 10001 pixels", multipart(huge_png()), huge_png())
 
 
-HUGE = huge_png(10_001)
 WAYS = (as_form, as_base64, as_form, as_body, as_explain, wrong_tensor, wrong_pixels, wrong_type, wrong_length, as_form)
 RARE = {37: slow, 61: too_large}
 
@@ -313,7 +333,8 @@ def attack(address, model, count, limits, threads=8, first=0):
     def one(position):
         found = upload(position, model)
         status = send(address, found)
-        return found.kind.partition(",")[0], str(status), fault(found, status, limits), position
+        kind = found.kind.partition(",")[0] + " (bomb)" * ("bomb" in found.kind)
+        return kind, str(status), fault(found, status, limits), position
 
     with ThreadPoolExecutor(threads) as pool:
         rows = list(pool.map(one, range(first, first + count)))

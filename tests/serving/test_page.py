@@ -18,13 +18,15 @@ from PIL import Image
 from featrec import recipes
 from featrec.datasets import load_dataset
 from featrec.persistence import save
-from tests.serving.running import running
+from tests.serving.restarted import restarted
 
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
-CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
 
 ARGUMENTS = ("--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
@@ -53,7 +55,7 @@ def model_file(model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(model_file):
-    with running(model_file, "--max-bytes", "2000000") as found:
+    with restarted(model_file, "--max-bytes", "2000000") as found:
         yield found
 
 
@@ -78,7 +80,10 @@ def visit(browser):
         addresses.append(server.address)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None)
-        page.on("request", lambda request: None if request.url.startswith((*addresses, "blob:", "data:")) else faults.append(request.url))
+        page.on(
+            "request",
+            lambda request: None if request.url.startswith((*addresses, "blob:", "data:")) else faults.append(request.url),
+        )
         page.goto(server.address)
         page.wait_for_selector("main[data-state=idle], main[data-state=locked]")
         return page
@@ -125,7 +130,8 @@ def colors(page):
     """The numbers of orange and of blue pixels of the map."""
     return page.evaluate(
         """() => {
-            const map = document.getElementById("map"), pixels = map.getContext("2d").getImageData(0, 0, map.width, map.height).data;
+            const map = document.getElementById("map");
+            const pixels = map.getContext("2d").getImageData(0, 0, map.width, map.height).data;
             let orange = 0, blue = 0;
             for (let i = 0; i < pixels.length; i += 4) {
                 if (pixels[i + 3] < 20) continue;
@@ -262,7 +268,7 @@ def test_a_huge_file_is_refused_with_the_limit(visit, server):
 
 
 def test_a_server_that_is_gone_and_back(visit, model_file, image, expected):
-    with running(model_file) as server:
+    with restarted(model_file) as server:
         page = visit(server)
         server.stop(signal.SIGKILL)
         upload(page, image)
@@ -278,7 +284,7 @@ def test_a_server_that_is_gone_and_back(visit, model_file, image, expected):
 
 def test_the_token_is_asked_for(visit, model_file, image, expected, tmp_path):
     (tmp_path / "token").write_text(TOKEN)
-    with running(model_file, "--token-file", str(tmp_path / "token")) as server:
+    with restarted(model_file, "--token-file", str(tmp_path / "token")) as server:
         page = visit(server)
         state(page, "locked")
         assert page.evaluate("document.activeElement.id") == "token"
@@ -326,7 +332,9 @@ def reach(page, name):
             break
     else:
         pytest.fail(f"{name} cannot be reached with Tab")
-    style = page.evaluate("(() => { const s = getComputedStyle(document.activeElement); return [s.outlineStyle, s.outlineWidth]; })()")
+    style = page.evaluate(
+        "(() => { const s = getComputedStyle(document.activeElement); return [s.outlineStyle, s.outlineWidth]; })()"
+    )
     assert style == ["solid", "3px"], f"{name} has no visible focus"
 
 
@@ -336,7 +344,12 @@ def test_a_screen_reader_is_told(visit, server, image, expected):
     state(page, "done")
     assert expected in page.get_by_role("status").inner_text()
     tree = page.locator("body").aria_snapshot()
-    for told in ('heading "Recognise an image"', 'button "Choose another"', 'img "Your image, shape.png"', 'radio "for and against"'):
+    for told in (
+        'heading "Recognise an image"',
+        'button "Choose another"',
+        'img "Your image, shape.png"',
+        'radio "for and against"',
+    ):
         assert told in tree, told
     upload(page, {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"These are notes."})
     state(page, "error")
@@ -367,7 +380,7 @@ def test_several_models_are_a_choice(visit, model, shapes, image, tmp_path):
     save(model, tmp_path / "first.featrec")
     other = recipes.make("color_forest", random_state=0).fit(train, train.labels)
     save(other, tmp_path / "second.featrec")
-    with running(tmp_path) as server:
+    with restarted(tmp_path) as server:
         page = visit(server)
         assert page.locator("#model option").all_inner_texts() == ["first", "second"]
         upload(page, image)
