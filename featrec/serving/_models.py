@@ -82,6 +82,7 @@ class Models:
         self._models: dict[str, Model] = {}
         self._files: dict[str, _File] = {}
         self.folder: Path | None = None
+        self.loaded = False
         if isinstance(source, (str, os.PathLike)) and Path(source).is_dir():
             self.folder = Path(source)
             found: dict[str, Any] = self._in_folder()
@@ -114,6 +115,7 @@ class Models:
     def load(self) -> None:
         """Load and warm all files. Raise the first error if no model can be loaded."""
         first: Exception | None = None
+        self.loaded = True
         for name, file in self._files.items():
             file.seen = _facts(file.path)
             first = self._load(name, file) or first

@@ -70,9 +70,9 @@ class Predictor:
     anonymize : callable, optional
         Changes each image after decoding, before the model sees it; it receives and returns an array. An object with a method
         ``apply``, such as a step of :mod:`featrec.preprocessing`, is accepted, too.
-    drift : object, optional
-        An object with the methods ``update(codes, confidences)`` and ``gauges()``. It is called for each batch, by one thread
-        at a time.
+    drift : object or callable, optional
+        An object with the methods ``update(codes, confidences)`` and ``gauges()``, or a function that receives the model and
+        returns such an object, or None. It is called for each batch, by one thread at a time.
     trusted : iterable of str or type, default=()
         See :func:`featrec.persistence.load`.
 
@@ -110,7 +110,7 @@ class Predictor:
         batch_size: int = LARGEST_BATCH,
         n_jobs: int | None = 1,
         anonymize: Callable[[np.ndarray], np.ndarray] | Any = None,
-        drift: Watcher | None = None,
+        drift: Any = None,
         trusted: Iterable[str | type] = (),
     ):
         self.model = load(model, trusted=trusted) if isinstance(model, (str, os.PathLike)) else model
@@ -118,7 +118,9 @@ class Predictor:
         self.top = _at_least("top", top, 0)
         self.max_pixels = _at_least("max_pixels", max_pixels, 1)
         self.batch_size = _at_least("batch_size", batch_size, 1)
-        self.n_jobs, self.drift = n_jobs, drift
+        self.n_jobs = n_jobs
+        watches = drift is None or (hasattr(drift, "update") and not isinstance(drift, type))
+        self.drift: Watcher | None = drift if watches else drift(self.model)
         self.anonymize = getattr(anonymize, "apply", anonymize)
         self.classes = classes_of(self.model)
         self._local, self._drift_lock = threading.local(), threading.Lock()
