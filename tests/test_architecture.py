@@ -63,10 +63,10 @@ TABLE = {
     "cli": (ROOTS | STAGES | {"recipes", "persistence", "plotting", "explanation", "course", "serving"}, {"numpy"}),
     # Notebooks of students import it, so it needs NumPy only; otter and nbformat are imported inside functions.
     "course": (ROOTS | STAGES | {"recipes", "persistence", "plotting"}, {"numpy"}),
-    # The web server and its engines are imported inside functions.
+    # It reads videos. The web server and its engines are imported inside functions.
     "serving": (
-        ROOTS | {"images", "preprocessing", "classifiers", "explanation", "persistence"},
-        {"numpy", "sklearn"},
+        ROOTS | {"images", "preprocessing", "classifiers", "explanation", "persistence", "evaluation"},
+        {"numpy", "sklearn", "cv2"},
     ),
 }
 

@@ -39,6 +39,10 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     cors = "origin whose pages may send requests, such as https://example.org (may be repeated)"
     parser.add_argument("--cors", metavar="ORIGIN", action="append", default=[], help=cors)
     parser.add_argument("--top", metavar="K", type=count, default=3, help="number of most likely classes (default: 3)")
+    blurs = "blur faces before the model sees an image, so that no face is in answers and explanations"
+    parser.add_argument("--anonymize", action="store_true", help=blurs)
+    detector = "how to find faces with --anonymize, as in 'featrec anonymize' (may be repeated; default: frontal)"
+    parser.add_argument("--detector", metavar="NAME", action="append", help=detector)
     parser.add_argument("--quiet", action="store_true", help="log only warnings and errors")
     for name, (kind, metavar, text) in LIMITS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, type=kind, help=text)
@@ -57,6 +61,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
             f"--host {arguments.host} is reachable from other machines, so --allowed-host must say under which name, such as "
             "--allowed-host images.example.org; * accepts all names"
         )
+    anonymize = _blur(arguments)
     from featrec.serving import Limits, run_server
 
     given = {name: getattr(arguments, name) for name in LIMITS if getattr(arguments, name) is not None}
@@ -72,8 +77,20 @@ def run_serve(arguments: argparse.Namespace) -> int:
         token=token,
         cors=tuple(arguments.cors),
         top=arguments.top,
+        anonymize=anonymize,
     )
     return 0
+
+
+def _blur(arguments: argparse.Namespace) -> Any:
+    """Return the step that blurs faces, or None. If a detector cannot run, raise an error before the server starts."""
+    if not arguments.anonymize:
+        if arguments.detector:
+            raise InputError("--detector needs --anonymize: --anonymize --detector NAME")
+        return None
+    from featrec.preprocessing import BlurFaces
+
+    return BlurFaces(arguments.detector or "frontal").fit([])
 
 
 def _say(address: str) -> None:

@@ -54,7 +54,7 @@ def _protocol() -> type:
 
         def _start(self) -> None:
             self._stop()
-            self.deadline = self.loop.call_later(self.config.header_seconds, self.transport.close)
+            self.deadline = self.loop.call_later(vars(self.config)["header_seconds"], self.transport.close)
 
         def _stop(self) -> None:
             if self.deadline is not None:

@@ -1,76 +1,75 @@
-"""A server in a thread of the tests, and the command in a process of its own."""
+"""A running `featrec serve` in another process, for tests that need a real connection."""
 
-import contextlib
 import os
-import re
 import signal
+import socket
 import subprocess
 import sys
-import threading
 import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "127.0.0.1"
+START_SECONDS, STOP_SECONDS = 90, 30
 
 
-@contextlib.contextmanager
-def running(app):
-    """Run an application; return a client of httpx, whose base_url has the port."""
-    import httpx
-    import uvicorn
+def free_port():
+    with socket.socket() as found:
+        found.bind((HOST, 0))
+        return found.getsockname()[1]
 
-    from featrec.serving._server import bound, configured
 
-    server = uvicorn.Server(configured(app, app.state.service.limits))
-    with bound("127.0.0.1", 0) as listening:
-        port = listening.getsockname()[1]
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        wait_until(lambda: server.started or not thread.is_alive())
+class Running:
+    """A server that can be stopped, killed and started again on the same port."""
+
+    def __init__(self, model, *options, port=None):
+        self.port = port or free_port()
+        self.command = [sys.executable, "-m", "featrec", "serve", str(model), "--port", str(self.port), *options]
+        self.address, self.log = f"http://{HOST}:{self.port}", b""
+        self.process = None
+
+    def start(self):
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        self.process = subprocess.Popen(
+            self.command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
+        os.set_blocking(self.process.stderr.fileno(), False)
+        until = time.monotonic() + START_SECONDS
+        while not self.is_ready():
+            if self.process.poll() is not None or time.monotonic() > until:
+                self.stop(signal.SIGKILL)
+                raise AssertionError(f"the server did not start: {self.log.decode()[-2000:]}")
+            time.sleep(0.05)
+
+    def is_ready(self):
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-                yield client
-        finally:
-            server.should_exit = True
-            thread.join(20)
+            with urllib.request.urlopen(f"{self.address}/page.css", timeout=5) as answer:
+                return answer.status == 200
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code == 401
+        except OSError:
+            return False
+
+    def stop(self, how=signal.SIGTERM):
+        """Send a signal; return the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        code = self.process.wait(STOP_SECONDS)
+        self.log += self.process.stderr.read() or b""
+        self.process.stderr.close()
+        return code
 
 
-def wait_until(condition, seconds=30.0):
-    """Wait until a condition holds; fail if it never does."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
-@contextlib.contextmanager
-def serving(*words):
-    """Run ``featrec serve`` with a free port; return the process and a client."""
-    import httpx
-
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "featrec", "serve", *map(str, words), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            line = process.stdout.readline()
-            found = re.search(r"http://\S+", line)
-            assert found, line + process.stderr.read()
-            with httpx.Client(base_url=found[0], timeout=20) as client:
-                wait_until(lambda: is_ready(client) or process.poll() is not None, 60)
-                yield process, client
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def is_ready(client):
-    import httpx
-
+@contextmanager
+def running(model, *options, port=None):
+    server = Running(model, *options, port=port)
+    server.start()
     try:
-        return client.get("/v2/health/ready").status_code == 200
-    except httpx.TransportError:
-        return False
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.stop()

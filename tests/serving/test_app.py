@@ -21,7 +21,7 @@ from featrec.exceptions import InputError
 from featrec.serving import Limits, Predictor, create_app
 from featrec.serving._refusal import Refusal
 from tests.serving.models import encoded, pixels, with_probabilities, with_scores
-from tests.serving.running import running, wait_until
+from tests.serving.served import running, wait_until
 
 LIGHT, DARK = encoded(pixels(200)), encoded(pixels(40))
 LIMITS = Limits(max_bytes=100_000, max_pixels=10_000, max_files=3, max_queue=4, body_seconds=0.5, header_seconds=0.5)

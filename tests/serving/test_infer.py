@@ -15,7 +15,7 @@ pytest.importorskip("prometheus_client")
 
 from featrec.serving import Limits, create_app
 from tests.serving.models import encoded, pixels, with_probabilities, with_scores
-from tests.serving.running import running
+from tests.serving.served import running
 
 LIGHT, DARK = encoded(pixels(200)), encoded(pixels(40))
 PATH = "/v2/models/knn/infer"

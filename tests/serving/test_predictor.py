@@ -211,6 +211,18 @@ def test_a_private_copy_shares_arrays_but_no_estimator():
     assert inner.steps[-1][1].coef_ is outer.steps[-1][1].coef_
 
 
+def test_parameters_of_a_fitted_model_are_not_checked_for_each_batch(monkeypatch):
+    model = with_scores()
+
+    def check(self):
+        raise AssertionError("checked")
+
+    monkeypatch.setattr(HOG, "_validate_params", check)
+    with pytest.raises(AssertionError, match="checked"):
+        model.predict([pixels(200)])
+    assert Predictor(model).predict([pixels(200)])[0].error is None
+
+
 def test_threads_get_the_answers_of_one_thread():
     bags = make_pipeline(SIFT(), BagOfWords(5, random_state=0), SVC()).fit(*textures(8))
     images = textures(12)[0]

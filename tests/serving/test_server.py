@@ -21,7 +21,7 @@ pytest.importorskip("prometheus_client")
 from featrec.cli import main
 from featrec.persistence import save
 from tests.serving.models import encoded, pixels, with_probabilities, with_scores
-from tests.serving.running import serving, wait_until
+from tests.serving.served import serving, wait_until
 
 LIGHT = encoded(pixels(200))
 
