@@ -13,7 +13,7 @@ pytest.importorskip("prometheus_client")
 from featrec.serving import Limits, create_app
 from tests.serving import hostile
 from tests.serving.models import with_scores
-from tests.serving.running import running
+from tests.serving.served import running
 
 LIMITS = Limits(header_seconds=1, body_seconds=1, max_bytes=5_000_000, max_pixels=20_000_000)
 KINDS = (

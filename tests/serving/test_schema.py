@@ -14,7 +14,7 @@ pytest.importorskip("schemathesis")
 
 from featrec.serving import create_app
 from tests.serving.models import with_scores
-from tests.serving.running import running
+from tests.serving.served import running
 
 # The requests with a body are about images: random bytes fit the description, but are no image.
 SETTINGS = """
