@@ -241,6 +241,35 @@ def test_a_format_that_the_browser_cannot_show_is_answered(visit, server, shapes
     assert page.is_visible("#unseen")
 
 
+def answer_with(page, **changes):
+    """Let the page get another answer than that of the server."""
+    result = {"name": "x", "label": "star", "confidence": 0.4, "top": [{"label": "star", "confidence": 0.4}], "rejected": None}
+    body = {"model": "m", "request_id": "1", "results": [result | {"width": 9, "height": 7, "seconds": {}} | changes]}
+    page.route("**/predict*", lambda route: route.fulfill(json=body))
+
+
+def test_a_rejected_image_has_the_reason(visit, server, image):
+    page = visit(server)
+    answer_with(page, label="none of the known classes", rejected="too little to see")
+    upload(page, image)
+    state(page, "done")
+    assert page.inner_text("#told") == "Not recognised"
+    assert page.inner_text("#detail").startswith("Too little to see")
+    assert page.locator("#bars li").first.inner_text().startswith("star")
+
+
+def test_scores_are_numbers_without_bars(visit, server, image):
+    page = visit(server)
+    top = [{"label": "star", "confidence": 1.25}, {"label": "leaf", "confidence": -0.5}]
+    answer_with(page, confidence=None, top=top)
+    upload(page, image)
+    state(page, "done")
+    assert page.inner_text("#detail") == "9 × 7 pixels"
+    assert page.inner_text("#classes") == "Scores"
+    assert [row.split() for row in page.locator("#bars li").all_inner_texts()] == [["star", "+1.25"], ["leaf", "−0.500"]]
+    assert page.locator("#bars .bar").count() == 0
+
+
 # Faults
 
 
