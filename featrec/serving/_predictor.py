@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -24,6 +25,7 @@ from featrec.serving._private_copy import private_copy
 
 __all__ = ["Predictor", "Watcher"]
 
+LOG = logging.getLogger("featrec.serving")
 MAX_PIXELS = 100_000_000  # the default of read_image
 # Sizes of the images that warm() predicts: most models scale images, others accept only small ones of one size.
 WARM_SIZES = ((120, 160), (32, 32), (28, 28), (8, 8))
@@ -34,7 +36,7 @@ class Watcher(Protocol):
     """An object that watches for drift, such as ``featrec.evaluation.Drift``."""
 
     def update(self, codes: np.ndarray | None, confidences: np.ndarray | None) -> None:
-        """Add the codes of a batch (None if the model has none) and its confidences (None without probabilities)."""
+        """Add a batch: the inputs of the classifier, if they are a matrix, and how sure the model is, if it has scores."""
 
     def gauges(self) -> dict[str, float]:
         """Return the current measures by name."""
@@ -237,10 +239,14 @@ class Predictor:
         return [Answer(*each, seconds={"predict": seconds}) for each in fields]
 
     def _observe(self, found: Judgement) -> None:
-        if self.drift is not None:
-            known = None if None in found.confidences else np.array(found.confidences, dtype=float)
+        """Pass a batch to the watcher. If the watcher fails, the answers are still right."""
+        if self.drift is None:
+            return
+        try:
             with self._drift_lock:
-                self.drift.update(found.codes, known)
+                self.drift.update(found.codes, found.sureness)
+        except Exception:
+            LOG.exception("the drift of a batch could not be measured")
 
     def _explained(self, answer: Answer, image: Any) -> Answer:
         start = time.perf_counter()

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from featrec.evaluation import TrainingSummary
 from featrec.exceptions import InputError, ModelFileError
 from featrec.persistence import save
 from featrec.serving import _models
@@ -128,6 +129,26 @@ def test_nothing_but_bad_files_is_an_error(tmp_path):
 def test_names_are_checked():
     with pytest.raises(InputError, match=r"'\.\./knn' is no name of a model"):
         Models({"../knn": with_probabilities()})
+
+
+def test_drift_from_the_training_set_needs_a_summary_in_the_file(folder):
+    model = with_probabilities()
+    images = [pixels(level, seed) for seed in range(20) for level in (40, 200)]
+    save(model, folder / "knn.model", summary=TrainingSummary.of(model, images))
+    (found,) = _of(folder / "knn.model", drift="training").all()
+    found.predictor.predict(images)
+    assert found.predictor.drift.gauges()["images"] == 40
+    with pytest.raises(InputError, match="has no summary of its training set"):
+        _of(folder / "svm.model", drift="training")
+    with pytest.raises(InputError, match="needs a model file that was trained with --keep-summary"):
+        Models(model, options={"drift": "training"})
+    assert [one.predictor.drift.reference for one in _of(folder, drift=30).all()] == [30, 30]
+
+
+def _of(source, **options):
+    models = Models(source, options=options)
+    models.load()
+    return models
 
 
 def test_each_model_has_its_own_watcher_of_drift():
