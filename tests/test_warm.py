@@ -28,7 +28,8 @@ def not_ready(*words, **environment):
     return done.stdout.splitlines()
 
 
-@pytest.mark.parametrize("names", [QUICK, pytest.param(LATER, marks=pytest.mark.slow)], ids=" ".join)
+@pytest.mark.slow
+@pytest.mark.parametrize("names", [QUICK, LATER], ids=" ".join)
 def test_quick_recipes_need_no_loop_that_warm_has_not_compiled(names):
     assert not_ready("few", *names) == []
 

@@ -21,6 +21,7 @@ def folder(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_both_sides_in_fresh_processes(folder, tmp_path, capsys):
     out = tmp_path / "end_to_end.jsonl"
     assert end_to_end.main(["--data", str(folder), *SMALL, "--recipe", "bovw_svm", "--out", str(out)]) == 0

@@ -3,6 +3,7 @@ import pytest
 from benchmarks import kernel_memory
 
 
+@pytest.mark.slow
 def test_fit_needs_no_more_memory_than_announced(capsys):
     found = kernel_memory.main(1500, 100)
     assert found["ours"]["fit_mb"] <= found["ours"]["announced_mb"]

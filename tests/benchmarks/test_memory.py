@@ -3,6 +3,7 @@ import pytest
 from benchmarks import memory
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_images(capsys):
     growth = memory.main(8, 32, n_words=50)
     assert "growth beyond the codes" in capsys.readouterr().out

@@ -1,6 +1,9 @@
+import pytest
+
 from benchmarks import scaling
 
 
+@pytest.mark.slow
 def test_each_n_is_measured(capsys):
     rows = scaling.main(1, 2)
     assert [row["images"] for row in rows] == [1, 2]

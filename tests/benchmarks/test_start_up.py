@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from benchmarks import start_up
 from benchmarks.start_up import Took
 
 
+@pytest.mark.slow
 def test_commands_are_run_and_timed(tmp_path, capsys):
     out = tmp_path / "out.json"
     assert start_up.main(["tiny_knn", "--repeats", "1", "--json", str(out)]) == 0

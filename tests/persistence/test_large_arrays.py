@@ -171,6 +171,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
 def test_the_memory_for_a_large_model_is_that_of_the_model(tmp_path):
     for step in ("write", "read"):
