@@ -26,6 +26,7 @@ from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
     from featrec.datasets import ImageFolder
+    from featrec.evaluation import TrainingSummary
 
 __all__ = ["HELD_OUT", "add_folder", "add_train_arguments", "check_folder", "parse_options", "read_split", "run_train"]
 
@@ -65,6 +66,11 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="model file to write")
     parser.add_argument("--force", action="store_true", help="replace an existing model file")
+    summary = (
+        "also keep a summary of images like those of the training set in the model file, for 'featrec watch --drift training': "
+        "numbers of at most 500 test images, or of training images if none are held out"
+    )
+    parser.add_argument("--keep-summary", action="store_true", help=summary)
     add_computing(parser)
 
 
@@ -92,6 +98,8 @@ def run_train(arguments: argparse.Namespace) -> int:
     with timed() as spent:
         model.fit(train, train.labels)
     save(model, out)  # save first: the evaluation may fail, and the program that reads the output may be gone
+    if arguments.keep_summary:
+        save(model, out, summary=_summary(model, train, test))
     compiling = (
         f"; compiling took another {spent.compile_seconds:.1f} s, which is needed only once on this machine"
         if spent.compile_seconds
@@ -102,6 +110,16 @@ def run_train(arguments: argparse.Namespace) -> int:
         print(evaluate(model, test, test.labels))
     print(f"saved {out} ({out.stat().st_size / 1e6:.1f} MB); next: featrec predict {out} FILES")
     return left_out(train, test)
+
+
+def _summary(model: Any, train: ImageFolder, test: ImageFolder | None) -> TrainingSummary:
+    """Summarize the test images, which the model was not fitted on, or else the training images."""
+    from featrec.evaluation import TrainingSummary
+
+    say("computing the summary")
+    if test is not None:
+        return TrainingSummary.of(model, test)
+    return TrainingSummary.of(model, train, train.labels)
 
 
 def _rejecting(model: Any, arguments: argparse.Namespace) -> Any:

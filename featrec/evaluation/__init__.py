@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     )
     from featrec.evaluation._data_efficiency import DataEfficiency, SizeResult, data_efficiency
     from featrec.evaluation._datasets_comparison import DatasetsComparison, combine_comparisons, compare_datasets
+    from featrec.evaluation._drift import Drift
+    from featrec.evaluation._drift_report import DriftLook, DriftReport
     from featrec.evaluation._given import (
         as_labels as as_labels,
         named_among as named_among,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from featrec.evaluation._measures import (
         Calibration,
         calibration_of as calibration_of,
+        holm as holm,
         mcnemar as mcnemar,
         probabilities_of as probabilities_of,
         wilson_interval as wilson_interval,
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
         is_network as is_network,
         learns_from_pixels as learns_from_pixels,
     )
+    from featrec.evaluation._observed import Observed as Observed, observed as observed
     from featrec.evaluation._page import (
         Section as Section,
         bullets as bullets,
@@ -74,6 +78,7 @@ if TYPE_CHECKING:
     from featrec.evaluation._shift import ModelShift, Shift, shift
     from featrec.evaluation._splits import Part as Part, Rows as Rows, duplicates_in as duplicates_in
     from featrec.evaluation._suggestion import Suggestion, Trial, suggested as suggested
+    from featrec.evaluation._training_summary import TrainingSummary
     from featrec.evaluation._trials import (
         Clock as Clock,
         Folds as Folds,
@@ -90,6 +95,9 @@ __all__ = [
     "Cost",
     "DataEfficiency",
     "DatasetsComparison",
+    "Drift",
+    "DriftLook",
+    "DriftReport",
     "GroupAccuracy",
     "ModelAttack",
     "ModelResult",
@@ -103,6 +111,7 @@ __all__ = [
     "Shift",
     "SizeResult",
     "Suggestion",
+    "TrainingSummary",
     "Trial",
     "attack",
     "combine_comparisons",
@@ -128,9 +137,12 @@ __getattr__, __dir__ = on_demand(
         "._cost": ["Cost", "EnergyMeter", "cost_of", "measured_on", "peak_megabytes", "stamp"],
         "._data_efficiency": ["DataEfficiency", "SizeResult", "data_efficiency"],
         "._datasets_comparison": ["DatasetsComparison", "combine_comparisons", "compare_datasets"],
+        "._drift": ["Drift"],
+        "._drift_report": ["DriftLook", "DriftReport"],
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
-        "._measures": ["Calibration", "calibration_of", "mcnemar", "probabilities_of", "wilson_interval"],
+        "._measures": ["Calibration", "calibration_of", "holm", "mcnemar", "probabilities_of", "wilson_interval"],
         "._model_result": ["ModelResult", "Pair", "Run", "facts_of", "is_network", "learns_from_pixels"],
+        "._observed": ["Observed", "observed"],
         "._page": ["Section", "bullets", "heading", "page", "scrolling", "sortable"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
         "._result": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
@@ -139,6 +151,7 @@ __getattr__, __dir__ = on_demand(
         "._shift": ["ModelShift", "Shift", "shift"],
         "._splits": ["Part", "Rows", "duplicates_in"],
         "._suggestion": ["Suggestion", "Trial", "suggested"],
+        "._training_summary": ["TrainingSummary"],
         "._trials": ["Clock", "Folds", "Limits", "sorted_trials", "tried_in_turn"],
     },
 )

@@ -2,5 +2,6 @@
 
 from featrec.persistence._load import load
 from featrec.persistence._save import model_bytes, save
+from featrec.persistence._summary import load_summary
 
-__all__ = ["load", "model_bytes", "save"]
+__all__ = ["load", "load_summary", "model_bytes", "save"]

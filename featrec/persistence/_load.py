@@ -30,6 +30,7 @@ from featrec.persistence._schema import (
     nodes,
     private_module,
 )
+from featrec.persistence._summary import SUMMARY, check_summary
 
 __all__ = ["load"]
 
@@ -101,6 +102,8 @@ def _printable(text: str) -> str:
 
 
 def _rebuild(members: dict[str, Content], trusted: list[str], max_bytes: int, notice: str) -> Any:
+    check_summary(members)
+    members.pop(SUMMARY, None)
     schema, names = _read_schema(members, max_bytes)
     check_bounds(schema, members)
     known = is_known(schema, frozenset(names))

@@ -30,11 +30,12 @@ from featrec.persistence._schema import (
     plain_value,
     public_module,
 )
+from featrec.persistence._summary import SUMMARY, packed_summary
 
 __all__ = ["model_bytes", "save"]
 
 
-def save(model: BaseEstimator, path: str | os.PathLike) -> None:
+def save(model: BaseEstimator, path: str | os.PathLike, *, summary: Any = None) -> None:
     """Write a model to a file, which :func:`load` reads without executing anything.
 
     The file is a compressed zip file. It contains a JSON header (versions, public names of the classes, labels, a hash of
@@ -47,6 +48,9 @@ def save(model: BaseEstimator, path: str | os.PathLike) -> None:
         Any scikit-learn estimator, fitted or not. If it contains your own classes, pass them to :func:`load` as `trusted`.
     path : path
         File to write. An existing file is replaced.
+    summary : TrainingSummary, optional
+        Kept beside the model. :meth:`featrec.evaluation.TrainingSummary.load` reads it; :func:`load` only checks it, so it must
+        be given again when a loaded model is saved.
 
     Raises
     ------
@@ -72,6 +76,8 @@ def save(model: BaseEstimator, path: str | os.PathLike) -> None:
     array(['dog'], dtype='<U3')
     """
     facts, members = _contents(model)
+    if summary is not None:
+        members[SUMMARY] = packed_summary(summary)
     target = Path(path)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:

@@ -11,6 +11,7 @@ from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
     from featrec.preprocessing._augmented import Augmented
+    from featrec.preprocessing._blur_faces import BlurFaces
     from featrec.preprocessing._denoise import Denoise
     from featrec.preprocessing._deskew import Deskew
     from featrec.preprocessing._predict_augmented import PredictAugmented
@@ -22,6 +23,7 @@ __all__ = [
     "CLAHE",
     "AdjustLight",
     "Augmented",
+    "BlurFaces",
     "Denoise",
     "Deskew",
     "Grayscale",
@@ -36,6 +38,7 @@ __getattr__, __dir__ = on_demand(
     __name__,
     {
         "._augmented": ["Augmented"],
+        "._blur_faces": ["BlurFaces"],
         "._denoise": ["Denoise"],
         "._deskew": ["Deskew"],
         "._predict_augmented": ["PredictAugmented"],

@@ -34,7 +34,7 @@ from featrec.encoders import (
 )
 from featrec.images import GlobalExtractor, LocalExtractor, Preprocessor
 from featrec.networks import CNNFeatures, CNNMaps, FineTuned, LeNet5, PixelsNetwork, SmallResNet
-from featrec.preprocessing import Augmented, PredictAugmented, Resize, Unflatten
+from featrec.preprocessing import Augmented, BlurFaces, PredictAugmented, Resize, Unflatten
 from featrec.vocabularies import BinaryVocabulary, GaussianVocabulary, KMeansVocabulary, RandomVocabulary
 
 BASES = {"GlobalExtractor", "ImageTransformer", "LocalExtractor", "Preprocessor", "Encoder", "BagsTransformer", "Vocabulary"}
@@ -81,6 +81,7 @@ ARGUMENTS = {
         "views": 2,
         "random_state": 0,
     },
+    BlurFaces: lambda network: {"detector": "lbp"},  # the only one that every OpenCV has
     PredictAugmented: lambda network: {
         "model": make_pipeline(TinyImage(size=(4, 4)), GaussianNB()),
         "flip": "both",

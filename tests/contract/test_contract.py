@@ -111,7 +111,7 @@ def equal(first, second):
 
 def test_the_walk_finds_the_public_names():
     expected = {"SIFT", "ORB", "DenseSIFT", "HOG", "ColorHistogram", "TinyImage", "CNNFeatures", "BagOfWords", "SpatialPyramid"}
-    expected |= {"Rescale", "CLAHE", "NormalizeContrast", "Denoise", "AdjustLight", "Augmented"}
+    expected |= {"Rescale", "CLAHE", "NormalizeContrast", "Denoise", "AdjustLight", "Augmented", "BlurFaces"}
     assert expected | {"KMeansVocabulary", "BinaryVocabulary", "HistogramKernel", "Resize", "Grayscale", "Unflatten"} <= set(
         ALL
     )
@@ -215,6 +215,7 @@ WRONG = {
     "Augmented": {"flip": [True], "rotate": [200], "scale": [-1], "translate": [2], "crop": [1], "light": [2], "color": [-0.1],
                   "noise": [25], "copies": [-1], "views": [0.5], "random_state": ["a"]},
     "BRISK": {"thresh": [-1, 256], "octaves": [-1], "pattern_scale": [0, np.inf, np.nan]},
+    "BlurFaces": {"detector": [3, None], "min_size": [0], "cells": [0, 2.5], "margin": [-0.1, 3], "shape": ["circle"]},
     "CLAHE": {"clip_limit": [0]},
     "ColorHistogram": {"bins": [0], "space": ["bgr"], "on_error": ["skip"]},
     "Denoise": {"method": ["mean"], "size": [0], "strength": [0, 25]},

@@ -1,0 +1,222 @@
+"""TrainingSummary: what the codes and confidences of the training images look like to a model, for Drift."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from featrec.evaluation._given import as_labels, count_items, refuse_no_model, take
+from featrec.evaluation._observed import classifier_and_input, confidences_from, observed
+from featrec.evaluation._two_samples import N_DIRECTIONS, projected
+from featrec.exceptions import InputError, ModelFileError
+from featrec.persistence import load_summary
+
+__all__ = ["TrainingSummary"]
+
+# Maximum number of images in a summary. More would make each comparison slower, and the window of new images limits its power.
+MOST_IMAGES = 500
+N_FOLDS = 5
+BATCH = 64
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSummary:
+    """A sample of projected codes and confidences, with which :class:`Drift` compares new images. Made by :meth:`of`.
+
+    It is small: at most 500 images with 32 numbers and a confidence each, 66 kB. Keep it in the model file with
+    ``save(model, path, summary=summary)``, or with ``featrec train --keep-summary``.
+
+    Attributes
+    ----------
+    codes : float32 array of shape (n, k), or None
+        Sums of the columns of the codes in 32 groups, with fixed signs; the codes themselves if they have at most 32 columns.
+        None if the classifier of the model does not take codes.
+    confidences : float32 array of shape (n,), or None
+        The largest probability of each image, or else the distance between the two largest decision values. None if the model
+        has neither.
+    width : int
+        Number of columns of the codes; 0 without codes.
+    n_images : int
+        Number of images from which the sample was drawn.
+
+    Examples
+    --------
+    >>> from featrec.datasets import load_dataset
+    >>> from featrec.evaluation import TrainingSummary
+    >>> from featrec.recipes import tiny_knn
+    >>> train, test = load_dataset("digits")
+    >>> model = tiny_knn(size=(8, 8), n_neighbors=5).fit(train[:500], train.labels[:500])
+    >>> summary = TrainingSummary.of(model, train[500:800])
+    >>> summary.codes.shape, summary.width, summary.n_images
+    ((300, 32), 64, 300)
+    """
+
+    codes: np.ndarray | None
+    confidences: np.ndarray | None
+    width: int
+    n_images: int
+
+    def __post_init__(self) -> None:
+        if self.codes is None and self.confidences is None:
+            raise InputError(
+                "a summary needs codes or confidences. The model has neither: its classifier takes images, and it has no "
+                "predict_proba or decision_function. Use a pipeline, or a recipe with probability='temperature'"
+            )
+
+    @classmethod
+    def of(cls, model: Any, X: Any, y: Any = None, *, random_state: int = 0) -> Self:
+        """Summarize images.
+
+        Parameters
+        ----------
+        model : fitted classifier of images
+        X : images
+            Without `y`: images like those of the training set that the model was **not** fitted on, such as a test set. A model
+            is surer of images that it was fitted on, so compared with these, all new images would look like a change.
+        y : array-like of shape (n,), optional
+            Give the labels if `X` is the training set itself. The confidences then come from copies of the classifier, each of
+            which is fitted on four fifths of the codes and predicts the others. Codes are computed once.
+        random_state : int, default=0
+            Seed of the sample and of the folds.
+
+        Returns
+        -------
+        summary : TrainingSummary
+        """
+        refuse_no_model(model, "the model")
+        n = count_items(X)
+        if n < 2:
+            raise InputError(f"a summary needs at least two images; got {n}")
+        random = np.random.default_rng(random_state)
+        rows = np.sort(random.permutation(n)[:MOST_IMAGES])
+        codes, confidences = _held_out(model, X, rows) if y is None else _by_folds(model, X, y, rows, random_state)
+        width = 0 if codes is None else codes.shape[1]
+        return cls(
+            None if codes is None else projected(codes),
+            None if confidences is None else np.asarray(confidences, np.float32),
+            width,
+            n,
+        )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Self:
+        """Read the summary in a model file. Nothing in the file is executed.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        summary : TrainingSummary
+
+        Raises
+        ------
+        InputError
+            If the file has no summary.
+        ModelFileError
+            If the file is damaged or edited.
+        """
+        arrays = load_summary(path)
+        if arrays is None:
+            raise InputError(
+                f"{os.fspath(path)!r} has no summary of its training set; train it with 'featrec train --keep-summary', or use "
+                "save(model, path, summary=TrainingSummary.of(model, images))"
+            )
+        try:
+            return cls.from_arrays(arrays)
+        except ValueError as error:
+            raise ModelFileError(
+                f"{os.fspath(path)!r}: its summary was not written by save ({error}); save it again"
+            ) from error
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays that a model file keeps.
+
+        Returns
+        -------
+        arrays : dict of str to array
+        """
+        arrays = {"counts": np.array([self.width, self.n_images], np.int64)}
+        found = {"codes": self.codes, "confidences": self.confidences}
+        return arrays | {name: array for name, array in found.items() if array is not None}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        """Make a summary from its arrays, which are checked.
+
+        Parameters
+        ----------
+        arrays : mapping of str to array
+            As returned by :meth:`to_arrays`.
+
+        Returns
+        -------
+        summary : TrainingSummary
+
+        Raises
+        ------
+        InputError
+            If an array is missing, unknown or invalid, or the arrays do not fit together.
+        """
+        unknown = arrays.keys() - {"counts", "codes", "confidences"}
+        if unknown or "counts" not in arrays:
+            raise InputError(f"expected the arrays counts, codes and confidences; got {', '.join(sorted(arrays)) or 'none'}")
+        counts = _checked("counts", arrays["counts"], np.int64, 1)
+        if counts.shape != (2,) or (counts < 0).any() or counts.max() > 2**40:
+            raise InputError(f"counts must be the width of a code and a number of images; got {counts.tolist()[:4]}")
+        width, n_images = counts.tolist()
+        codes = _checked("codes", arrays["codes"], np.float32, 2) if "codes" in arrays else None
+        confidences = _checked("confidences", arrays["confidences"], np.float32, 1) if "confidences" in arrays else None
+        if codes is not None and codes.shape[1] != min(width, N_DIRECTIONS):
+            raise InputError(f"codes of width {width} have {min(width, N_DIRECTIONS)} projections; got {codes.shape[1]}")
+        if codes is None and width:
+            raise InputError(f"a width of {width} without codes")
+        return cls(codes, confidences, width, n_images)
+
+
+def _checked(name: str, array: Any, dtype: type, n_axes: int) -> np.ndarray:
+    fits = isinstance(array, np.ndarray) and array.dtype == np.dtype(dtype) and array.ndim == n_axes
+    if not fits or not 2 <= len(array) <= MOST_IMAGES or not array.size or not np.isfinite(array).all():
+        rule = f"finite {np.dtype(dtype)} with {n_axes} axes and 2 to {MOST_IMAGES} rows"
+        raise InputError(f"{name} must be {rule}; got {getattr(array, 'dtype', '?')} of shape {np.shape(array)}")
+    found: np.ndarray = array
+    return found
+
+
+def _held_out(model: Any, X: Any, rows: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return codes and confidences of the sampled images, which the model was not fitted on."""
+    parts = [observed(model, take(X, rows[start : start + BATCH])) for start in range(0, len(rows), BATCH)]
+    return _joined([part.codes for part in parts]), _joined([part.confidences for part in parts])
+
+
+def _joined(parts: list[np.ndarray | None]) -> np.ndarray | None:
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there) if len(there) == len(parts) else None
+
+
+def _by_folds(model: Any, X: Any, y: Any, rows: np.ndarray, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return codes and confidences of the sampled training images; each confidence is of a copy not fitted on the image."""
+    labels = as_labels(y, count_items(X), what="y")
+    classifier, codes = classifier_and_input(model, X)
+    if not isinstance(codes, np.ndarray) or codes.ndim != 2:
+        raise InputError(
+            f"a {type(classifier).__name__} takes images instead of codes, so it would be fitted {N_FOLDS} times on images; "
+            "pass images that the model was not fitted on, without y"
+        )
+    n_folds = min(N_FOLDS, int(np.unique(labels, return_counts=True)[1].min()))
+    name = next((name for name in ("predict_proba", "decision_function") if hasattr(classifier, name)), None)
+    if name is None or n_folds < 2:
+        return codes[rows], None
+    folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+    scores = np.asarray(cross_val_predict(clone(classifier), codes, labels, cv=folds, method=name), np.float64)
+    scores = np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
+    if scores.shape[1] != len(classifier.classes_):
+        return codes[rows], None
+    return codes[rows], confidences_from(scores, name == "predict_proba")[rows]  # type: ignore[index]
