@@ -101,12 +101,12 @@ def write_video(path: Path, images: Any, n_frames: int, change: Change, random: 
     return first
 
 
-def speed(model: Any, images: Any, *, n_frames: int, n_first: int = N_FIRST) -> dict[str, Any]:
+def speed(model: Any, images: Any, *, n_frames: int) -> dict[str, Any]:
     """Measure a model on a video."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "video.avi"
         first_changed = write_video(path, images, n_frames, CHANGES[IN_VIDEO], np.random.default_rng(0))
-        watch = Watch(model, drift=Drift(n_first))
+        watch = Watch(model, drift=Drift(N_FIRST))
         start = 0.0
         for frame in open_frames(path):
             if frame.number == 1:  # the first prediction may compile
