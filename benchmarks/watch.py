@@ -33,6 +33,7 @@ from featrec.cli._bench_results import stamp
 from featrec.datasets import load_dataset
 from featrec.evaluation import Drift, TrainingSummary, observed
 from featrec.images import as_rgb, as_uint8, read_image
+from featrec.parallel import alone, one_inner_thread
 from featrec.persistence import load, save
 from featrec.serving import Watch, open_frames
 
@@ -137,7 +138,8 @@ class Pool:
     """Codes and confidences of images, from which frames are drawn."""
 
     def __init__(self, model: Any, images: Iterable[np.ndarray]):
-        parts = [observed(model, [image]) for image in images]
+        with alone(), one_inner_thread():
+            parts = [observed(model, [image]) for image in images]
         self.codes = np.concatenate([part.codes for part in parts if part.codes is not None])
         self.confidences = np.concatenate([part.confidences for part in parts if part.confidences is not None])
 

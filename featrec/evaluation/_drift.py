@@ -22,6 +22,7 @@ from featrec.evaluation._two_samples import (
     stability,
 )
 from featrec.exceptions import InputError
+from featrec.parallel import one_inner_thread
 
 __all__ = ["Drift"]
 
@@ -148,7 +149,8 @@ class Drift:
             self._confidences.add(None if shares is None else shares[start:end])
             self._n_images, start = self._n_images + end - start, end
             if self._n_images % self.every == 0:
-                self._look()
+                with one_inner_thread():  # the products are small
+                    self._look()
 
     def gauges(self) -> dict[str, float]:
         """Return the current measures by name, for the metrics of a server; NaN before the first look.
