@@ -67,9 +67,11 @@ def problems(site: Path) -> list[str]:
 
 def _of_page(path: Path, page: Page, pages: dict[Path, Page]) -> Iterator[str]:
     for address in page.loaded:
+        if address.startswith("data:"):
+            continue
         if _is_outside(address):
             yield f"loads {address}"
-        elif not _file(path, address).is_file() and not address.startswith("data:"):
+        elif not _file(path, address).is_file():
             yield f"loads {address}, which does not exist"
     for address in page.linked:
         if not _is_outside(address) and not urlsplit(address).scheme:

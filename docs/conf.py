@@ -26,12 +26,14 @@ extensions = [
     "myst_parser",
     "sphinx_gallery.gen_gallery",
     "api_pages",
+    "demo_pages",
+    "lesson_pages",
     "mathml",
     "name_links",
     "python_pages",
     "repository_links",
 ]
-include_patterns = ["**.md", "**.rst", "how_to/*.py", "lessons/visual_words.py"]
+include_patterns = ["**.md", "**.rst", "how_to/*.py", "lessons/visual_words.py", "course/lesson_*.py"]
 exclude_patterns = ["_*", "pictures", "inventories", "gallery/sg_execution_times.rst", "sg_execution_times.rst", "course/*/**"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext", ".py": "python page"}
 root_doc = "index"
@@ -78,6 +80,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "min_reported_time": 10**6,
     "reset_modules": ("matplotlib",),
+    "thumbnail_size": (480, 300),
     "image_srcset": ["2x"],
     "matplotlib_animations": False,
 }
@@ -86,6 +89,7 @@ templates_path = ["_templates"]
 html_theme = "pydata_sphinx_theme"
 html_title = "featrec"
 html_static_path = ["_static"]
+html_favicon = "_static/logo.svg"
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_show_sourcelink = False
@@ -93,9 +97,9 @@ html_copy_source = False
 html_show_sphinx = False
 html_math_renderer = "mathml"
 html_theme_options = {
-    "logo": {"text": "featrec"},
+    "logo": {"text": "featrec", "image_light": "_static/logo.svg", "image_dark": "_static/logo.svg", "alt_text": ""},
     "navbar_end": ["theme-switcher"],
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 7,
     "show_nav_level": 1,
     "navigation_depth": 2,
     "show_toc_level": 2,

@@ -26,6 +26,7 @@ STAGES = (
     "featrec.explanation",
     "featrec.plotting",
     "featrec.persistence",
+    "featrec.serving",
     "featrec.testing",
     "featrec.course",
     "featrec.exceptions",

@@ -36,6 +36,7 @@ _STAGES = (
     "explanation",
     "recipes",
     "persistence",
+    "serving",
     "plotting",
     "testing",
     "exceptions",

@@ -24,6 +24,7 @@ __all__ = [
     "Failures",
     "Images",
     "LazySequence",
+    "current_position",
     "note_unreadable",
     "place",
     "resolve_key",
@@ -39,6 +40,12 @@ def place() -> str:
     """Return the position and, if known, the path of the image that is being computed."""
     found = _AT.get()
     return "an image" if found is None else found[0].place(found[1])
+
+
+def current_position() -> int | None:
+    """Return the position of the item that is being computed, in its original sequence; None outside of a computation."""
+    found = _AT.get()
+    return None if found is None else int(found[0].positions[found[1]])
 
 
 # The length of the batch and the set of unusable rows, while a caller collects unusable rows.

@@ -17,7 +17,10 @@ __all__ = ["on_demand"]
 
 
 def on_demand(
-    package: str, names: Mapping[str, Sequence[str]], moved: Mapping[str, Sequence[str]] | None = None
+    package: str,
+    names: Mapping[str, Sequence[str]],
+    moved: Mapping[str, Sequence[str]] | None = None,
+    also: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Create the ``__getattr__`` and ``__dir__`` of a package (PEP 562).
 
@@ -29,13 +32,15 @@ def on_demand(
         Names, keyed by module. A relative module name begins with a dot, as in ``importlib.import_module``.
     moved : dict of str to sequence of str, optional
         Names that have moved, keyed by their new package. They can still be imported from here, which causes a FutureWarning.
+    also : dict of str to sequence of str, optional
+        Names of other packages that can be imported from here too, keyed by their package. Their package documents them.
 
     Returns
     -------
     __getattr__, __dir__ : callables
     """
     homes = {name: module for module, exported in names.items() for name in exported}
-
+    guests = {name: module for module, exported in (also or {}).items() for name in exported}
     new_homes = {name: module for module, exported in (moved or {}).items() for name in exported}
 
     def load(name: str) -> Any:
@@ -43,6 +48,8 @@ def on_demand(
             new = new_homes[name]
             warnings.warn(f"{package}.{name} has moved; import it from {new}", FutureWarning, stacklevel=2)
             return getattr(importlib.import_module(new), name)
+        if name in guests:
+            return getattr(importlib.import_module(guests[name]), name)
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(homes[name], package), name)

@@ -63,8 +63,11 @@ TABLE = {
     "cli": (ROOTS | STAGES | {"recipes", "persistence", "plotting", "explanation", "course", "serving"}, {"numpy"}),
     # Notebooks of students import it, so it needs NumPy only; otter and nbformat are imported inside functions.
     "course": (ROOTS | STAGES | {"recipes", "persistence", "plotting"}, {"numpy"}),
-    # It reads videos; the engines of servers are imported inside functions.
-    "serving": (ROOTS | STAGES | {"persistence", "explanation"}, {"numpy", "cv2", "sklearn"}),
+    # It reads videos. The web server and its engines are imported inside functions.
+    "serving": (
+        ROOTS | {"images", "preprocessing", "classifiers", "explanation", "persistence", "evaluation"},
+        {"numpy", "sklearn", "cv2"},
+    ),
 }
 
 
@@ -160,7 +163,7 @@ def public_stages():
     return [name for name in sorted(STAGES | {"plotting"}) if (PACKAGE / name / "__init__.py").exists()]
 
 
-@pytest.mark.parametrize("name", [*public_stages(), "recipes", "persistence", "testing", "exceptions", "course"])
+@pytest.mark.parametrize("name", [*public_stages(), "recipes", "persistence", "testing", "exceptions", "course", "serving"])
 def test_public_names_exist_and_say_where_they_live(name):
     module = importlib.import_module(f"featrec.{name}")
     assert len(set(module.__all__)) == len(module.__all__)

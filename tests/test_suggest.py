@@ -174,6 +174,8 @@ def test_fast_models_are_tried_even_if_rehearsals_of_others_use_up_the_time(digi
     )
     assert found["slow 8"].remark == "total_seconds=9 was nearly used up; increase it"
     assert found["slow 8"].expected_seconds is None
+    *_, line = str(found).splitlines()
+    assert line.endswith("slow 6, slow 7, slow 8, left out for lack of time; increase total_seconds")
 
 
 def test_a_model_that_takes_longer_than_estimated_is_cut(digits, clock):

@@ -1,11 +1,15 @@
 """Public names that stand as code in a page are linked to their page of the API.
 
 Authors write `DenseSIFT` in Markdown, which is readable on a code host, too. Names of one plain word (`load`, `compare`) may
-also be parameters, so they are linked only with their module (`persistence.load`) or brackets (`compare()`).
+also be parameters, and a name may also be that of a method (`plot_words`); these are linked only with their module
+(`persistence.load`) or brackets (`compare()`).
 """
 
 from __future__ import annotations
 
+import importlib
+import inspect
+from collections.abc import Iterator
 from typing import Any
 
 from api_pages import public_names
@@ -17,16 +21,25 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 def targets() -> dict[str, str]:
     """The full name of each text that is linked."""
-    found = {stage: stage for stage in STAGES}
+    found, methods = {stage: stage for stage in STAGES}, set(_methods())
     for stage in STAGES:
         short = stage.removeprefix("featrec.")
         for name in public_names(stage):
             full = f"{stage}.{name}"
             texts = [full, f"{short}.{name}", f"{name}()"]
-            if "_" in name or not name.islower():
+            if ("_" in name or not name.islower()) and name not in methods:
                 texts.append(name)
             found.update(dict.fromkeys(texts, full))
     return found
+
+
+def _methods() -> Iterator[str]:
+    """The names of the public attributes of all public classes."""
+    for stage in STAGES:
+        module = importlib.import_module(stage)
+        for name in public_names(stage):
+            if inspect.isclass(thing := getattr(module, name)):
+                yield from (attribute for attribute in dir(thing) if not attribute.startswith("_"))
 
 
 class LinkNames(SphinxPostTransform):

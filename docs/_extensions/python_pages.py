@@ -1,4 +1,4 @@
-"""Pages from Python files: how-to scripts (a docstring and code) and lessons (cells in percent format)."""
+"""Pages from Python files: how-to scripts (a docstring and code) and lessons (cells, see lesson_pages)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 import textwrap
 from typing import Any
 
+import lesson_pages
 from docutils import nodes
 from myst_parser.parsers.sphinx_ import MystParser
 
-CELL = re.compile(r"^# %%(?P<kind>[^\n]*)\n(?P<body>.*?)(?=^# %%|\Z)", re.S | re.M)
 HEADING = re.compile(r"^(?P<heading>\S[^\n]*[^\n:.,;])\n(?P<body>(?:    [^\n]*\n?)+)", re.M)
 
 
@@ -20,26 +20,12 @@ class PythonPage(MystParser):
     supported = ("python page",)
 
     def parse(self, inputstring: str, document: nodes.document) -> None:
-        super().parse(markdown(inputstring), document)
+        path = document["source"]
+        super().parse(lesson_pages.markdown(path) if lesson_pages.is_lesson(path) else markdown(inputstring), document)
 
 
 def markdown(source: str) -> str:
-    """The page of a Python file in Markdown."""
-    return _from_cells(source) if source.startswith("# %%") else _from_script(source)
-
-
-def _from_cells(source: str) -> str:
-    parts = []
-    for cell in CELL.finditer(source):
-        body = cell["body"].strip("\n")
-        if "[markdown]" in cell["kind"]:
-            parts.append(re.sub(r"^# ?", "", body, flags=re.M))
-        elif body:
-            parts.append(f"```python\n{body}\n```")
-    return "\n\n".join(parts) + "\n"
-
-
-def _from_script(source: str) -> str:
+    """The page of a script in Markdown."""
     tree = ast.parse(source)
     text = ast.get_docstring(tree) or ""
     code = "\n".join(source.splitlines()[tree.body[0].end_lineno :]).strip("\n")

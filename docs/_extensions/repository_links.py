@@ -32,10 +32,10 @@ SECTIONS = (
     "/guide/README",
     "/gallery/index",
     "/how_to/README",
-    "/lessons/README",
     "/course/README",
     "API </api/index>",
     "/background",
+    "First lesson </lessons/README>",
 )
 
 
@@ -53,12 +53,13 @@ def rewritten(text: str, folder: str, place: str, documents: set[str]) -> str:
 
 
 def contents(text: str, docname: str, documents: set[str]) -> list[str]:
-    """The entries of the table of contents of an index page, in their order."""
+    """The entries of the table of contents of an index page, in their order: pages of its folder, or of all for the root."""
     if docname == "index":
         return [entry for entry in SECTIONS if _document(entry) in documents]
     folder = posixpath.dirname(docname)
     paths = [posixpath.splitext(posixpath.normpath(posixpath.join(folder, found["path"])))[0] for found in LINK.finditer(text)]
-    return [f"/{path}" for path in dict.fromkeys(paths) if path in documents and path != docname]
+    within = [path for path in dict.fromkeys(paths) if not folder or posixpath.dirname(path) == folder]
+    return [f"/{path}" for path in within if path in documents and path != docname]
 
 
 def _document(entry: str) -> str:

@@ -69,6 +69,7 @@ lesson.keep(figure, "1_light")
 #
 # Its **magnitude** is $m = \sqrt{d_x^2 + d_y^2}$. Its **orientation** is the angle $\theta = \arctan(d_y / d_x)$, from 0 to
 # 180 degrees: opposite directions count as one, because an object may be lighter or darker than its background.
+# `np.arctan2(dy, dx)` computes angles from -180 to 180 degrees (in radians) without a division, so $d_x$ may be 0.
 
 # %% [markdown]
 # ## 3. Exercise: gradients

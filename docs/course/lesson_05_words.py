@@ -134,7 +134,8 @@ except Exception as error:
 # ## 5. Exercise: learn a vocabulary
 #
 # Images come as two lists: `train[i]` and `test[i]` are the descriptors of one image. Start with the given words, repeat both
-# steps `n_rounds` times, and return the words. Which images may you use?
+# steps `n_rounds` times, and return the words. Which images may you use? (The function calls those of exercises 3 and 4, so
+# solve them first.)
 
 
 # %% tags=["exercise"]

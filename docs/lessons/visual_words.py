@@ -6,16 +6,16 @@
 #
 # You need to know what an array is. Everything runs offline, in less than a minute. As a script,
 # `python docs/lessons/visual_words.py FOLDER` writes the figures to FOLDER. Editors that support `# %%` run it cell by cell.
+# The course has a lesson on each step, with more exercises.
 
 # %%
 import numpy as np
-from checks import check_assign_words, check_bag
-from figures import Figures, plt
 from skimage.data import astronaut, camera
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
+from featrec.course import Lesson
 from featrec.datasets import load_dataset
 from featrec.descriptors import DenseSIFT
 from featrec.encoders import BagOfWords, SpatialPyramid
@@ -23,7 +23,12 @@ from featrec.evaluation import evaluate
 from featrec.plotting import plot_confusion_matrix, plot_keypoints, plot_word_map, plot_words
 from featrec.vocabularies import KMeansVocabulary
 
-figures = Figures("visual_words")
+try:
+    import matplotlib.pyplot as plt
+except ModuleNotFoundError as error:
+    raise SystemExit(f'The demo needs matplotlib, which is missing ({error}): pip install ".[plot]"') from None
+
+words_lesson, bags_lesson = Lesson(5), Lesson(6)  # of the course, for their checks
 
 # %% [markdown]
 # ## 1. A descriptor
@@ -68,7 +73,7 @@ third.set_yticks(range(5), [])
 third.grid(color="#d5d9df")
 for ax in (first, second):
     ax.set_axis_off()
-figures.keep(figure, "1_descriptor")
+bags_lesson.keep(figure, "1_descriptor")
 
 # %% [markdown]
 # Does the descriptor change when a cloud passes? Halve all pixel values and add a constant: every pixel changes, but the
@@ -107,7 +112,7 @@ figure, axes = plt.subplots(2, 4, figsize=(11, 6), layout="constrained")
 for ax, example, kind in zip(axes.flat, examples, kinds, strict=True):
     plot_keypoints(train[example], extractor.extract(train[example]), ax=ax)
     ax.set_title(kind)
-figures.keep(figure, "2_bags")
+bags_lesson.keep(figure, "2_bags")
 print(extractor.extract(train[0]))
 
 # %% [markdown]
@@ -123,7 +128,7 @@ print(extractor.extract(train[0]))
 # %%
 vocabulary = KMeansVocabulary(60, random_state=0).fit(extractor.transform(train))
 print("words:", vocabulary.words_.shape)
-figures.keep(plot_words(vocabulary, train, extractor, n_words=12, n_patches=10, stretch=True), "3_words")
+bags_lesson.keep(plot_words(vocabulary, train, extractor, n_words=12, n_patches=10, stretch=True), "3_words")
 
 # %% [markdown]
 # Each row shows one word: the patches whose descriptors are nearest to it, with stretched contrast. Patches in a row look
@@ -138,7 +143,7 @@ figures.keep(plot_words(vocabulary, train, extractor, n_words=12, n_patches=10, 
 # %%
 words = BagOfWords(FrozenEstimator(vocabulary)).fit(extractor.transform(train))
 for kind in ("brick", "grass"):
-    figures.keep(plot_word_map(train[examples[kinds.index(kind)]], extractor, words), f"4_map_{kind}")
+    bags_lesson.keep(plot_word_map(train[examples[kinds.index(kind)]], extractor, words), f"4_map_{kind}")
 
 # %% [markdown]
 # The vocabulary is the same, but the histograms differ. The classifier sees only this difference.
@@ -168,8 +173,8 @@ for name, encoder in (("bag of words", photo_words), ("pyramid", pyramid)):
     print(f"{name} of {len(whole):,} numbers, in common with the photograph:")
     print(f"  shuffled {in_common(whole, pieces):.0%}, another photograph {in_common(whole, other):.0%}")
 
-figures.keep(plot_word_map(photograph, coarse, photo_words), "5_photograph")
-figures.keep(plot_word_map(shuffled, coarse, photo_words), "5_shuffled")
+bags_lesson.keep(plot_word_map(photograph, coarse, photo_words), "5_photograph")
+bags_lesson.keep(plot_word_map(shuffled, coarse, photo_words), "5_shuffled")
 
 # %% [markdown]
 # For the bag of words, the shuffled photograph is nearly the same image. Only the words along the cuts differ. A **spatial
@@ -194,7 +199,7 @@ print(f"{report.accuracy:.1%} of {report.n} images correct; guessing would give 
 print(f"95 % confidence interval of the accuracy on all such images: {low:.1%} to {high:.1%}.")
 for true, taken, count in report.most_confused(3):
     print(f"  {true} predicted as {taken}: {count} times")
-figures.keep(plot_confusion_matrix(report.confusion, report.classes).figure, "6_confusion")
+bags_lesson.keep(plot_confusion_matrix(report.confusion, report.classes).figure, "6_confusion")
 
 # %% [markdown]
 # The interval is important: if another model is one point better on these images, this may be chance.
@@ -207,7 +212,7 @@ figures.keep(plot_confusion_matrix(report.confusion, report.classes).figure, "6_
 # - `assign_words(descriptors, words)`: the index of the nearest word for each descriptor.
 # - `bag(words, k)`: the share of each of the k words; all zeros for an image without descriptors.
 #
-# Then run the checks, which recognise the usual mistakes.
+# Then run the checks, which recognise the usual mistakes. A solution is at the end of this page.
 
 
 # %%
@@ -217,8 +222,8 @@ def assign_words(descriptors, words): ...
 def bag(words, k): ...
 
 
-print(check_assign_words(assign_words))
-print(check_bag(bag))
+print(words_lesson.check(assign_words))
+print(bags_lesson.check(bag))
 
 # %% [markdown]
 # The next cell shows the check for the most common mistake: code that runs and looks right, but loses accuracy silently.
@@ -229,10 +234,20 @@ def mistaken_bag(words, k):
     return np.histogram(words, bins=k)[0] / len(words)
 
 
-print(check_bag(mistaken_bag))
+print(bags_lesson.check(mistaken_bag, "bag"))
 
 # %% [markdown]
-# ### One solution
+# ## 8. Next steps
+#
+# - Use 10 words, then 500. When does the accuracy stop increasing? Lesson 5 of the course plans this experiment.
+# - Use `SpatialPyramid(BagOfWords(60))` in the model. Does it help on `textures`? On `load_dataset("shapes")`? Lesson 7 builds
+#   the pyramid.
+# - Classify your own image: `model.predict(["my_wall.jpg"])`.
+# - Take [the course](../course/README.md): ten lessons from pixels to the comparison with networks, in which you write each
+#   step.
+
+# %% [markdown]
+# ## 9. One solution
 #
 # Squared distances are enough: the word with the smallest distance also has the smallest squared distance.
 
@@ -247,8 +262,8 @@ def bag(words, k):
     return np.bincount(words, minlength=k) / max(1, len(words))
 
 
-print(check_assign_words(assign_words))
-print(check_bag(bag))
+print(words_lesson.check(assign_words))
+print(bags_lesson.check(bag))
 
 # %% [markdown]
 # Does featrec compute the same? The next cell compares our bag of one image with `BagOfWords` from section 4.
@@ -257,10 +272,3 @@ print(check_bag(bag))
 ours = bag(assign_words(extractor.extract(test[0]).descriptors, vocabulary.words_), 60)
 theirs = words.transform(extractor.transform(test[:1]))[0]
 print("the same:", np.allclose(ours, theirs, atol=1e-6))
-
-# %% [markdown]
-# ## Next steps
-#
-# - Use 10 words, then 500. When does the accuracy stop increasing?
-# - Use `SpatialPyramid(BagOfWords(60))` in the model. Does it help on `textures`? On `load_dataset("shapes")`?
-# - Classify your own image: `model.predict(["my_wall.jpg"])`.

@@ -22,6 +22,8 @@ from featrec.vocabularies import nearest_word, words_of
 class WordPresence(Encoder):
     """1 for each word that occurs in the image, divided by the length of the row."""
 
+    pooling = "max"  # a region has a word if one of its cells has it
+
     def __init__(self, vocabulary=500, *, max_descriptors=100_000, random_state=None, n_jobs=None, verbose=0):
         self.vocabulary = vocabulary
         self.max_descriptors = max_descriptors

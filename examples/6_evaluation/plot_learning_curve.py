@@ -15,10 +15,10 @@ from featrec.descriptors import HOG
 from featrec.evaluation import data_efficiency
 from featrec.recipes import color_forest, tiny_knn
 
-train, test = load_dataset("shapes", n_train=480, n_test=200)
+train, test = load_dataset("shapes", n_train=320, n_test=160)
 hog = make_pipeline(HOG(pixels_per_cell=(16, 16)), WideRidge())
 models = {"tiny_knn": tiny_knn(), "color_forest": color_forest(n_estimators=50), "HOG": hog}
-numbers = (3, 10, 30, 60)
+numbers = (3, 10, 20, 40)
 result = data_efficiency(models, train, train.labels, test=(test, test.labels), n_per_class=numbers, n_draws=2, random_state=0)
 print(result)
 

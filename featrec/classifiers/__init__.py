@@ -1,4 +1,4 @@
-"""Classifiers and scalers of codes that scikit-learn does not have."""
+"""Classifiers and scalers of codes that scikit-learn does not have, and classifiers that reject unknown images."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from featrec.classifiers._calibrated import Calibrated
     from featrec.classifiers._kernel_ridge import KernelRidgeClassifier
     from featrec.classifiers._nystroem_ridge import NystroemRidgeClassifier
+    from featrec.classifiers._reject_unknown import RejectUnknown
+    from featrec.classifiers._review import Review
     from featrec.classifiers._wide_linear_svc import WideLinearSVC
     from featrec.classifiers._wide_pca import WidePCA
     from featrec.classifiers._wide_ridge import WideRidge
@@ -19,6 +21,8 @@ __all__ = [
     "Calibrated",
     "KernelRidgeClassifier",
     "NystroemRidgeClassifier",
+    "RejectUnknown",
+    "Review",
     "WideLinearSVC",
     "WidePCA",
     "WideRidge",
@@ -31,10 +35,13 @@ __getattr__, __dir__ = on_demand(
         "._calibrated": ["Calibrated"],
         "._kernel_ridge": ["KernelRidgeClassifier"],
         "._nystroem_ridge": ["NystroemRidgeClassifier"],
+        "._reject_unknown": ["RejectUnknown"],
+        "._review": ["Review"],
         "._wide_linear_svc": ["WideLinearSVC"],
         "._wide_pca": ["WidePCA"],
         "._wide_ridge": ["WideRidge"],
         "._wide_scaler": ["WideScaler"],
     },
     moved={"featrec.networks": ["LeNet5", "SmallResNet"]},
+    also={"featrec.preprocessing": ["PredictAugmented"]},
 )

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from featrec.base import Estimator, HasMethods, StrOptions, positive_integer, rows_of
 from featrec.exceptions import InputError
 
-__all__ = ["Calibrated"]
+__all__ = ["Calibrated", "best_temperature"]
 
 # Minimum probability. Some classifiers, such as nearest neighbours, return probabilities of 0; these are raised to the minimum.
 LEAST_SHARE = 1e-6
@@ -191,7 +191,7 @@ class Calibrated(ClassifierMixin, Estimator):
             scores.append(_scores(model, rows_of(X, held)))
             numbers.append(np.searchsorted(classes, labels[held]))
             counted += [value[held].astype(float) for value in weights.values()]
-        return _temperature(np.concatenate(scores), np.concatenate(numbers), np.concatenate(counted) if counted else None)
+        return best_temperature(np.concatenate(scores), np.concatenate(numbers), np.concatenate(counted) if counted else None)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -228,12 +228,30 @@ def _scores(model: Any, X: Any) -> np.ndarray:
     raise InputError(f"Calibrated: {type(model).__name__} has neither decision_function nor predict_proba")
 
 
-def _temperature(scores: np.ndarray, numbers: np.ndarray, weights: np.ndarray | None) -> float:
+def best_temperature(
+    scores: np.ndarray, numbers: np.ndarray, weights: np.ndarray | None = None, smoothing: float = 0.0
+) -> float:
+    """Return the divisor of the scores that gives the best likelihood.
+
+    Parameters
+    ----------
+    scores : array of shape (n, n_classes)
+    numbers : array of shape (n,), int
+        The column of the true class of each row.
+    weights : array of shape (n,), optional
+    smoothing : float, default=0
+        Probability that the class of a row is another one. If it is 0 and all rows are classified correctly, the temperature is
+        the smallest one of the search.
+    """
     spread = float(np.std(scores - scores.mean(axis=1, keepdims=True))) or 1.0
     rows = np.arange(len(scores))
 
     def loss(logarithm: float) -> float:
-        likelihoods = log_softmax(scores / (spread * np.exp(logarithm)), axis=1)[rows, numbers]
+        each = log_softmax(scores / (spread * np.exp(logarithm)), axis=1)
+        likelihoods = each[rows, numbers]
+        if smoothing:
+            others = (each.sum(axis=1) - likelihoods) / (each.shape[1] - 1)
+            likelihoods = (1 - smoothing) * likelihoods + smoothing * others
         return -float(np.average(likelihoods, weights=weights))
 
     return spread * float(np.exp(minimize_scalar(loss, bounds=(-WIDEST, WIDEST), method="bounded").x))

@@ -198,13 +198,13 @@ def _steps_to_codes(model: Any, name: str) -> Any:
 
 
 def _fitted_pipeline(model: Any) -> Any:
-    """Return the fitted pipeline inside an augmented or calibrated model."""
+    """Return the fitted pipeline inside an augmented or calibrated model, or inside a model that rejects unknown images."""
     from sklearn.calibration import CalibratedClassifierCV
 
-    from featrec.classifiers import Calibrated
-    from featrec.preprocessing import Augmented
+    from featrec.classifiers import Calibrated, RejectUnknown
+    from featrec.preprocessing import Augmented, PredictAugmented
 
-    if isinstance(model, Augmented) and hasattr(model, "model_"):
+    if isinstance(model, (Augmented, PredictAugmented, RejectUnknown)) and hasattr(model, "model_"):
         return _fitted_pipeline(model.model_)
     if isinstance(model, Calibrated) and hasattr(model, "estimator_"):
         return _fitted_pipeline(model.estimator_)

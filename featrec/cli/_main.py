@@ -25,6 +25,8 @@ COMMANDS = {
     "predict": "_predict",
     "watch": "_watch",
     "explain": "_explain",
+    "anonymize": "_anonymize",
+    "serve": "_serve",
     "encode": "_encode",
     "compare": "_compare",
     "bench": "_bench",

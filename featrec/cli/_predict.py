@@ -32,6 +32,11 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
         type=share,
         help="if the probability of the label is less than P, print no label; needs a model with probabilities",
     )
+    parser.add_argument(
+        "--augmented",
+        action="store_true",
+        help="predict each image and its mirror image, and average; takes twice as long; not for models trained with --reject",
+    )
 
 
 def run_predict(arguments: argparse.Namespace) -> int:
@@ -43,6 +48,8 @@ def run_predict(arguments: argparse.Namespace) -> int:
         model = read_model(arguments.model)
         from featrec.cli._images import find_images
 
+    if arguments.augmented:
+        model = _augmented(model, arguments.model)
     if arguments.min_confidence is not None and not hasattr(model, "predict_proba"):
         raise InputError(
             f"{arguments.model} has no probabilities, which --min-confidence needs; train it with "
@@ -71,8 +78,21 @@ def _line(path: str, found: dict[str, Any], arguments: argparse.Namespace) -> st
     if arguments.json:
         return json.dumps({"path": path, **found}, ensure_ascii=False)
     label = UNSURE if found["label"] is None else str(found["label"])
+    if found.get("reason"):
+        label += f": {found['reason']}"
     scores = [f"{name} {score:.3f}" for name, score in found.get("scores", {}).items()] if arguments.top else []
     return "\t".join([path, label, *scores])
+
+
+def _augmented(model: Any, file: str) -> Any:
+    """Return a model that averages over an image and its mirror image."""
+    from sklearn.frozen import FrozenEstimator
+
+    from featrec.preprocessing import PredictAugmented
+
+    if hasattr(model, "review"):
+        raise InputError(f"{file} was trained with --reject; its threshold holds for images as they are, so omit --augmented")
+    return PredictAugmented(FrozenEstimator(model)).fit([], [])
 
 
 def _predictions(model: Any, items: list[Any], top: int) -> list[tuple[str, dict[str, Any] | ImageError]]:
@@ -97,12 +117,27 @@ def _predict(model: Any, images: list, top: int) -> list[dict[str, Any]]:
     """Return the label and the scores of each image. Features are computed only once."""
     from sklearn.pipeline import Pipeline
 
+    if hasattr(model, "review"):
+        return _reviewed(model, images, top)
     if isinstance(model, Pipeline) and len(model) > 1:
         model, images = model[-1], model[:-1].transform(images)
     found = [{"label": _plain(label)} for label in model.predict(images)]
     if top:
         for prediction, scores in zip(found, _scores(model, images, top), strict=False):
             prediction["scores"] = scores
+    return found
+
+
+def _reviewed(model: Any, images: list, top: int) -> list[dict[str, Any]]:
+    """Return labels with the reasons of a model that rejects unknown images, and its scores."""
+    review = model.review(images)
+    scores = _top(review.probabilities, model.classes_, top) if top else [None] * len(review)
+    found = []
+    for row, label in enumerate(review.labels):
+        prediction = {"label": _plain(label), "accepted": bool(review.accepted[row]), "reason": review.reasons[row]}
+        prediction |= {"most_likely": _plain(review.most_likely[row]), "confidence": float(review.confidences[row])}
+        prediction |= {} if review.sets is None else {"set": list(review.sets[row])}
+        found.append(prediction | ({} if scores[row] is None else {"scores": scores[row]}))
     return found
 
 
@@ -118,10 +153,15 @@ def _scores(model: Any, images: Any, top: int) -> list[dict[Any, float]]:
         values = np.column_stack([-values, values])
     if values.shape[1] != len(model.classes_):
         return []
+    return _top(values, model.classes_, top)
+
+
+def _top(values: Any, classes: Any, top: int) -> list[dict[Any, float]]:
+    import numpy as np
+
     best = np.argsort(-values, axis=1, kind="stable")[:, :top]
     return [
-        {_plain(model.classes_[column]): float(row[column]) for column in columns}
-        for row, columns in zip(values, best, strict=True)
+        {_plain(classes[column]): float(row[column]) for column in columns} for row, columns in zip(values, best, strict=True)
     ]
 
 

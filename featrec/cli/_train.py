@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["HELD_OUT", "add_folder", "add_train_arguments", "check_folder", "parse_options", "read_split", "run_train"]
 
 HELD_OUT = 0.2
+COVERAGE = 0.95
 OPTION_HELP = (
     "option of the recipe (may be repeated): a number (n_words=400), true or false (mirror=true), several numbers "
     "(size=32,32), none, or a word"
@@ -49,6 +50,19 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["calibrated", "temperature"],
         help="compute probabilities, which 'featrec predict --min-confidence' needs; this fits the classifier six times. "
         "calibrated: fit a curve per class, which may change labels; temperature: fit one number, which does not change labels",
+    )
+    parser.add_argument(
+        "--reject",
+        choices=["confidence", "distance", "conformal"],
+        help="learn to reject images that show none of the classes; this holds out a fifth of the training images. "
+        "confidence: low probability; distance: unusual features; conformal: no possible class",
+    )
+    parser.add_argument(
+        "--coverage",
+        metavar="P",
+        type=_coverage,
+        help="with --reject: fraction of the images of known classes that are accepted, or for conformal, whose possible "
+        f"classes contain the true one (default: {COVERAGE})",
     )
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="model file to write")
     parser.add_argument("--force", action="store_true", help="replace an existing model file")
@@ -75,6 +89,7 @@ def run_train(arguments: argparse.Namespace) -> int:
     make, name = (make_recipe, arguments.recipe) if arguments.recipe else (make_network, arguments.cnn)
     options = _options(arguments)
     model = make(name, n_jobs=arguments.n_jobs, seed=arguments.seed, probability=arguments.probability, **options)
+    model = _rejecting(model, arguments)
     train, test = read_split(arguments)
     classes = sorted(set(train.labels.tolist()))
     if len(classes) < 2:
@@ -105,6 +120,18 @@ def _summary(model: Any, train: ImageFolder, test: ImageFolder | None) -> Traini
     if test is not None:
         return TrainingSummary.of(model, test)
     return TrainingSummary.of(model, train, train.labels)
+
+
+def _rejecting(model: Any, arguments: argparse.Namespace) -> Any:
+    """Return the model, or with --reject, the model inside a RejectUnknown."""
+    if arguments.reject is None:
+        if arguments.coverage is not None:
+            raise InputError("--coverage works only with --reject confidence, distance or conformal")
+        return model
+    from featrec.classifiers import RejectUnknown
+
+    coverage = COVERAGE if arguments.coverage is None else arguments.coverage
+    return RejectUnknown(model, method=arguments.reject, coverage=coverage, random_state=arguments.seed)
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -247,6 +274,13 @@ def _hold_out(images: ImageFolder, share: float, seed: int) -> tuple[ImageFolder
         raise InputError("no class has a second image for testing; --holdout 0 trains on all images without a test")
     rest = np.setdiff1d(np.arange(len(images)), held_out)
     return images[rest], images[np.sort(held_out)]
+
+
+def _coverage(text: str) -> float:
+    value = share(text)
+    if value in (0, 1):
+        raise argparse.ArgumentTypeError(f"it must be between 0 and 1, such as 0.9; got {text}")
+    return value
 
 
 def _holdout(text: str) -> float:

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import pickle
+import re
 import tempfile
 import zipfile
 from contextlib import redirect_stdout
@@ -48,7 +49,8 @@ GRADER = '''"""Compare the functions of a notebook with the results in cases.pkl
 import os
 import pickle
 
-from course_judge import Case, Rules, judge
+from course_judge import judge
+from course_match import Case, Rules
 
 with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "cases.pkl"), "rb") as file:
     EXERCISES = pickle.load(file)
@@ -102,10 +104,16 @@ def write_autograder(path: Path, exercises: dict[str, Exercise], seed: int) -> N
 def grader_files(exercises: dict[str, Exercise], seed: int) -> dict[str, bytes]:
     """The files that the tests of an autograder import. They need NumPy only."""
     return {
-        "course_judge.py": Path(__file__).with_name("_judge.py").read_bytes(),
+        **{f"course{name}.py": _copied(name) for name in ("_hints", "_judge", "_match")},
         "course_grader.py": GRADER.replace("LIMIT", f"{LIMIT:g}").encode(),
         "cases.pkl": pickle.dumps({name: _cases(one, seed) for name, one in exercises.items()}),
     }
+
+
+def _copied(name: str) -> bytes:
+    """A module that the grading machine needs, with imports of its neighbours there."""
+    text = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+    return re.sub(r"from featrec\.course\.(_\w+) import", r"from course\1 import", text).encode()
 
 
 def points_of(exercise: Exercise) -> dict[str, int]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from featrec.course._judge import Case, Rules, Verdict, judge
+from featrec.course._judge import Verdict, judge
+from featrec.course._match import Case, Rules
 
 __all__ = ["Edge", "Exercise"]
 
@@ -75,7 +76,8 @@ class Exercise:
     def _case(self, seed: int, number: int, draw: Draw, edge: Edge | None = None) -> Case:
         arguments = draw(np.random.default_rng([seed, zlib.crc32(self.name.encode()), number]))
         expected = self.solution(*arguments)
-        made = () if edge else tuple((hint_of(mistake), _result(mistake, arguments)) for mistake in self.mistakes)
+        mistakes = [(edge.hint, edge.wrong)] if edge else [(hint_of(mistake), mistake) for mistake in self.mistakes]
+        made = tuple((hint, _result(mistake, arguments)) for hint, mistake in mistakes)
         return Case(arguments, expected, made, edge.hint if edge else "")
 
 

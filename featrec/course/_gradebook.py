@@ -11,12 +11,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from featrec.course._autograder import POINTS
-from featrec.course._grading import FencedRun, Grade, choose_fence
+from featrec.course._fence import choose_fence
+from featrec.course._grading import FencedRun, Grade
 from featrec.course._master import find_masters
 from featrec.course.exercises import exercises_of
 from featrec.exceptions import InputError
 
-__all__ = ["Deadline", "Submission", "find_submissions", "grade_cohort", "read_deadlines", "write_gradebook"]
+__all__ = [
+    "Deadline",
+    "Submission",
+    "find_submissions",
+    "grade_cohort",
+    "read_deadlines",
+    "time_of",
+    "write_gradebook",
+    "write_table",
+]
 
 NAMED = re.compile(r"^(?:(?P<student>.+?)_+)?lesson_(?P<lesson>\d\d)", re.I)
 STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d-?:?\d\d)")
@@ -69,7 +79,7 @@ def find_submissions(folder: str | Path) -> list[Submission]:
         if not match or not student:
             rest.append(path.name)
             continue
-        found.append(Submission(student, int(match["lesson"]), path, _time_of(path)))
+        found.append(Submission(student, int(match["lesson"]), path, time_of(path)))
     if not found:
         named = f"; found {', '.join(rest[:3])}" if rest else ""
         raise InputError(f"{folder} contains no notebook STUDENT/lesson_05_words.ipynb or STUDENT_lesson_05_words.ipynb{named}")
@@ -190,11 +200,11 @@ def write_gradebook(
         rows.append([one.student, one.lesson, one.path.name, stamp, grade.total, possible, late, counted, grade.problem, hints])
         best[one.student, one.lesson] = max(counted, best.get((one.student, one.lesson), 0.0))
     lessons = sorted({lesson for _, lesson in best})
-    paths = [_write(folder / "gradebook.csv", COLUMNS, rows)]
+    paths = [write_table(folder / "gradebook.csv", COLUMNS, rows)]
     names = [f"Lesson {lesson}" for lesson in lessons]
     students = sorted({student for student, _ in best})
     grades = [[student, *(best.get((student, lesson), "") for lesson in lessons)] for student in students]
-    paths.append(_write(folder / "grades.csv", ["student", *names], grades))
+    paths.append(write_table(folder / "grades.csv", ["student", *names], grades))
     if lms:
         columns = LMS[lms]
         place = columns.index("SIS Login ID") if lms == "canvas" else 0
@@ -202,7 +212,7 @@ def write_gradebook(
         for row, student in zip(head, students, strict=True):
             row[:] = [student if number in (0, place) else "" for number in range(len(columns))]
         table = [[*left, *right[1:]] for left, right in zip(head, grades, strict=True)]
-        paths.append(_write(folder / f"{lms}.csv", [*columns, *names], table))
+        paths.append(write_table(folder / f"{lms}.csv", [*columns, *names], table))
     return paths
 
 
@@ -210,13 +220,13 @@ def _possible(lesson: int) -> int:
     return sum(POINTS.values()) * len(exercises_of(lesson))
 
 
-def _time_of(path: Path) -> datetime:
+def time_of(path: Path) -> datetime:
     if match := STAMP.search(path.name):
         return datetime.strptime(re.sub(r"[-:]", "", match[1]), "%Y%m%dT%H%M").replace(tzinfo=UTC)
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
-def _write(path: Path, columns: Iterable[str], rows: Iterable[Iterable]) -> Path:
+def write_table(path: Path, columns: Iterable[str], rows: Iterable[Iterable]) -> Path:
     """Write a table. A text that a spreadsheet would take for a formula gets an apostrophe."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import shutil
-import signal
-import site
-import subprocess
-import sys
-import sysconfig
-import tempfile
-import time
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from featrec.course._fenced import landlock_version
-from featrec.exceptions import FeatrecError
+from featrec.course._fence import FencedProcess
 
-__all__ = ["FencedRun", "Grade", "choose_fence", "graded_cells"]
+__all__ = ["FencedRun", "Grade", "graded_cells"]
 
 SECONDS = 15
-LOADING = 60  # at most so many seconds until the first cell runs
-N_BYTES = 4 << 30
 # Packages that contain what the exercises ask for. Notebooks may use NumPy and SciPy.
 BLOCKED = ("featrec", "sklearn", "skimage", "cv2")
 # The first cell. The clock starts when it runs.
@@ -43,7 +32,6 @@ for name in [name for name in sys.modules if name.partition(".")[0] in {blocked!
 import numpy as np
 open({started!r}, "w").close()
 """
-SYSTEM_FOLDERS = ("/usr", "/lib", "/lib64", "/bin", "/etc", "/proc", "/sys", "/opt")
 
 
 @dataclass(frozen=True)
@@ -58,25 +46,6 @@ class Grade:
     @property
     def total(self) -> float:
         return sum(self.points.values())
-
-
-def choose_fence() -> str:
-    """Return "landlock" or "bubblewrap".
-
-    Raises
-    ------
-    FeatrecError
-        If the system has neither. Notebooks of students are then not run.
-    """
-    if landlock_version() >= 1:
-        return "landlock"
-    if shutil.which("bwrap"):
-        return "bubblewrap"
-    raise FeatrecError(
-        "this system has neither Landlock (Linux 5.13 or later) nor bubblewrap, so notebooks of students are not run "
-        "here: they could read and change your files. Install bubblewrap (apt install bubblewrap), or upload the zip files in "
-        "autograder/ to Gradescope"
-    )
 
 
 class FencedRun:
@@ -95,87 +64,37 @@ class FencedRun:
         What :func:`choose_fence` returned.
     seconds : int, default=15
         Wall-clock time after which the notebook is stopped.
-    n_bytes : int, default=4 GiB
-        Address space of each process.
     """
 
-    def __init__(
-        self,
-        notebook: Path,
-        autograder: Path,
-        names: Collection[str],
-        *,
-        fence: str,
-        seconds: int = SECONDS,
-        n_bytes: int = N_BYTES,
-    ):
+    def __init__(self, notebook: Path, autograder: Path, names: Collection[str], *, fence: str, seconds: int = SECONDS):
         self.seconds = seconds
         self._grade: Grade | None = None
-        self._start = time.monotonic()
-        self._ready: float | None = None
         try:
             cells = graded_cells(notebook, names)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             self._grade = Grade(problem=f"not a notebook: {error}")
             return
-        self._place = tempfile.TemporaryDirectory(prefix="featrec-course-")
-        self._folder = Path(os.path.realpath(self._place.name))
-        task = {
-            "notebook": _write_notebook(self._folder, cells),
-            "autograder": shutil.copy(autograder, self._folder),
-            "folder": str(self._folder),
-            "readable": readable_folders(),
-            "seconds": seconds + LOADING,
-            "bytes": n_bytes,
-            "landlock": fence == "landlock",
-        }
-        (self._folder / "task.json").write_text(json.dumps(task), encoding="utf-8")
-        shutil.copy(Path(__file__).with_name("_fenced.py"), self._folder / "fenced.py")
-        self._process = _start(fenced_command(self._folder, fence), self._folder)
+        self._process = FencedProcess(fence=fence, seconds=seconds)
+        folder = self._process.folder
+        self._process.start({"notebook": _write_notebook(folder, cells), "autograder": shutil.copy(autograder, folder)})
 
     def grade(self) -> Grade | None:
         """Return the grade, or None while the notebook runs. A notebook whose time is over is stopped."""
         if self._grade is None:
-            if self._process.poll() is not None:
-                self._finish(_found(self._folder, self._process.returncode))
-            elif self._taken() > self.seconds:
+            state = self._process.state()
+            if state == "ended":
+                self._finish(_grade(self._process.found()))
+            elif state == "late":
                 self._finish(Grade(problem=f"stopped after {self.seconds} seconds: a cell or a function does not end"))
         return self._grade
-
-    def wait(self) -> Grade:
-        """Wait for the grade."""
-        while (grade := self.grade()) is None:
-            time.sleep(0.05)
-        return grade
 
     def stop(self) -> None:
         """End the processes without a grade."""
         if self._grade is None:
             self._finish(Grade(problem="interrupted"))
 
-    def _taken(self) -> float:
-        """Seconds since the first cell runs; before, the time is negative until the limit for loading."""
-        now = time.monotonic()
-        if self._ready is None and (self._folder / "started").exists():
-            self._ready = now
-        return now - (self._start + LOADING if self._ready is None else self._ready)
-
     def _finish(self, grade: Grade) -> None:
-        self._grade = replace(grade, seconds=time.monotonic() - self._start)
-        _kill_tree(self._process)
-        self._place.cleanup()
-
-
-def fenced_command(folder: Path, fence: str) -> list[str]:
-    """The command of the fenced process. Bubblewrap makes its fence itself; Landlock's is made by the script."""
-    script = [sys.executable, "-I", str(folder / "fenced.py"), str(folder / "task.json")]
-    if fence == "landlock":
-        return script
-    reading = [word for place in readable_folders() if os.path.exists(place) for word in ("--ro-bind", place, place)]
-    return [
-        *("bwrap", "--unshare-all", "--die-with-parent", "--new-session", *reading),
-        *("--proc", "/proc", "--dev", "/dev", "--bind", str(folder), str(folder), *script),
-    ]
+        self._grade = replace(grade, seconds=self._process.close())
 
 
 def graded_cells(notebook: Path, names: Collection[str]) -> list[str]:
@@ -210,31 +129,10 @@ def _write_notebook(folder: Path, sources: list[str]) -> str:
     return str(path)
 
 
-def readable_folders() -> list[str]:
-    """Folders of Python, its packages and the system."""
-    places = {*SYSTEM_FOLDERS, sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *site.getsitepackages()}
-    places |= {path for path in sys.path if "site-packages" in path}
-    return sorted({os.path.realpath(place) for place in places} | {place for place in places if os.path.isdir(place)})
-
-
-def _start(words: list[str], folder: Path) -> subprocess.Popen:
-    environment = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
-    with open(folder / "errors.txt", "wb") as errors:
-        return subprocess.Popen(
-            words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True
-        )
-
-
-def _found(folder: Path, code: int) -> Grade:
+def _grade(found: dict[str, Any] | str) -> Grade:
     """The grade that the process has left, or why there is none."""
-    try:
-        return _grade(json.loads((folder / "found.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        last = (folder / "errors.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-        return Grade(problem=f"stopped: {last[0] if last else f'exit code {code}'}")
-
-
-def _grade(found: dict) -> Grade:
+    if isinstance(found, str):
+        return Grade(problem=f"stopped: {found}")
     exercises = found["exercises"]
     hints = {name: _hint(one["messages"]) for name, one in exercises.items()}
     denied = [text for text in [*found["errors"], *hints.values()] if "PermissionError" in text]
@@ -245,32 +143,3 @@ def _grade(found: dict) -> Grade:
 def _hint(messages: list[str]) -> str:
     """The text of the first failed test, without the lines of the test file."""
     return messages[0].partition("AssertionError: ")[2].strip() if messages else ""
-
-
-def _kill_tree(process: subprocess.Popen) -> None:
-    """End a process and all its descendants. A kernel of Jupyter has a session of its own."""
-    if process.poll() is None:
-        os.kill(process.pid, signal.SIGSTOP)
-    for pid in _descendants(process.pid):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    if process.poll() is None:
-        process.kill()
-    process.wait()
-
-
-def _descendants(root: int) -> list[int]:
-    parents: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            rest = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        parents.setdefault(int(rest[1]), []).append(int(path.parent.name))
-    found: list[int] = []
-    stack = [root]
-    while stack:
-        children = parents.get(stack.pop(), [])
-        found += children
-        stack += children
-    return found

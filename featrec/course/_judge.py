@@ -1,13 +1,14 @@
 """Judge a student's function on cases whose right and wrong results are known.
 
-This module needs NumPy only and imports nothing of featrec, because the autograder contains a copy of it.
+This module needs NumPy only and imports nothing else of featrec than ``_hints.py`` and ``_match.py``, because the autograder
+contains copies of all three.
 """
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,55 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from featrec.course._hints import error_hint, has_blank, pattern_of
+from featrec.course._match import Case, Rules, close, closely, is_right, mistake_of, same
+
 __all__ = ["Case", "Rules", "Verdict", "judge"]
 
 PROPERTIES = ("type", "shape", "dtype", "range", "sum", "entry")
 LIMIT = 10.0  # seconds for one call
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What every right result of an exercise has in common.
-
-    Parameters
-    ----------
-    shape : str
-        Meaning of the axes, such as "one index per descriptor".
-    integer : bool, default=False
-        Whether the result contains indices or counts, which must be integers.
-    low, high : float, optional
-        Bounds of each number.
-    total : float, optional
-        Sum of the numbers along the last axis; rows of zeros are allowed.
-    scale_free : bool, default=False
-        Whether a mistake is also recognised if its result is multiplied by a number.
-    tolerance : float, default=1e-5
-        Relative tolerance of the comparison; it accepts results of float32.
-    error_hints : mapping of str to str
-        Part of an error message, and what to tell in addition.
-    """
-
-    shape: str
-    integer: bool = False
-    low: float = -math.inf
-    high: float = math.inf
-    total: float | None = None
-    scale_free: bool = False
-    tolerance: float = 1e-5
-    error_hints: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class Case:
-    """One call: arguments, the right result, and the results of known mistakes with their hints.
-
-    `edge` is empty for an ordinary case. Otherwise it is the hint for a function that is wrong only here.
-    """
-
-    arguments: tuple
-    expected: Any
-    mistakes: tuple[tuple[str, Any], ...] = ()
-    edge: str = ""
+DOUBT = "Right for ordinary arguments, but wrong for special ones. Perhaps this is why:"
 
 
 @dataclass(frozen=True)
@@ -119,7 +79,7 @@ def judge(answer: Callable[..., Any], cases: Sequence[Case], rules: Rules, *, li
         if problem := _unusable(given, case, rules):
             return _blank_left(answer, problem) or problem
         results.append(given)
-    if not all(_right(given, case.expected, rules) for given, case in zip(results, ordinary, strict=True)):
+    if not all(is_right(given, case.expected, rules) for given, case in zip(results, ordinary, strict=True)):
         return _explain(answer, results, ordinary, rules, limit)
     for case in (case for case in cases if case.edge):
         if problem := _edge_problem(_call(answer, case, limit), case, rules):
@@ -131,15 +91,19 @@ def judge(answer: Callable[..., Any], cases: Sequence[Case], rules: Rules, *, li
 
 def _explain(answer: Callable, results: list, cases: list[Case], rules: Rules, limit: float) -> Verdict:
     """Find the hint for results of which at least one is wrong."""
-    wrong = next(i for i, case in enumerate(cases) if not _right(results[i], case.expected, rules))
+    wrong = next(i for i, case in enumerate(cases) if not is_right(results[i], case.expected, rules))
     given, case = np.asarray(results[wrong]), cases[wrong]
-    if not _same(given, _call(answer, case, limit), rules, equal_nan=True):
+    if not same(given, _call(answer, case, limit), rules, equal_nan=True):
         return Verdict("random", "Two calls with the same arguments differ: something in it is random. Make it deterministic.")
     where = _first_wrong_entry(given, np.asarray(case.expected), rules)
-    for number, (hint, _) in enumerate(case.mistakes):
-        if all(_made(result, one.mistakes[number][1], rules) for result, one in zip(results, cases, strict=True)):
-            return Verdict("mistake", hint, where)
-    return _violated(given, np.asarray(case.expected), rules) or Verdict("entry", "Not right yet.", where)
+    if has_blank(answer):
+        return Verdict("missing", "Not written yet: a blank (...) is left.", where)
+    if hint := mistake_of(results, cases, rules):
+        return Verdict("mistake", hint, where)
+    if problem := _violated(given, np.asarray(case.expected), rules):
+        return problem
+    pattern = pattern_of(given, np.asarray(case.expected), ~close(given, np.asarray(case.expected), rules), closely(rules))
+    return Verdict("entry", f"Not right yet: {pattern}." if pattern else "Not right yet.", where)
 
 
 def _unusable(given: Any, case: Case, rules: Rules) -> Verdict | None:
@@ -156,10 +120,7 @@ def _unusable(given: Any, case: Case, rules: Rules) -> Verdict | None:
             "position for each possible index.",
         )
     if isinstance(given, (list, tuple)):
-        right = _right(_as_array(given), case.expected, rules)
-        return Verdict(
-            "type", f"It returns a {kind}{' of the right numbers' if right else ''}; return an array: np.array(...)."
-        )
+        return Verdict("type", f"It returns a {kind}{_inside(given, case, rules)}")
     if np.ndim(case.expected) == 0 and isinstance(given, (int, float)):
         return None
     if not isinstance(given, (np.ndarray, np.generic)) or given.dtype.kind not in "biuf":
@@ -170,8 +131,7 @@ def _unusable(given: Any, case: Case, rules: Rules) -> Verdict | None:
 
 def _blank_left(answer: Callable, problem: Verdict) -> Verdict | None:
     """A better hint for a function that fails because it still contains a blank."""
-    constants = getattr(getattr(answer, "__code__", None), "co_consts", ())
-    if problem.kind in ("error", "type") and any(constant is Ellipsis for constant in constants):
+    if problem.kind in ("error", "type") and has_blank(answer):
         return Verdict("missing", f"Not written yet: a blank (...) is left. ({problem.hint})")
     return None
 
@@ -180,18 +140,17 @@ def _told(error: Exception, case: Case, rules: Rules) -> Verdict:
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, TimeoutError):
         return Verdict("time", str(error))
-    if "ellipsis" in text.lower():
+    if "ellipsis" in text.lower() and "only integers, slices" not in text:
         return Verdict("missing", f"Not written yet: a blank (...) is left ({text}).")
-    hints = [hint for part, hint in (rules.error_hints or {}).items() if part in text]
     where = f"(Expected is an array of shape {np.shape(case.expected)}: {rules.shape}.)"
-    return Verdict("error", f"It fails with {text}.{' ' + hints[0] if hints else ''}", where)
+    return Verdict("error", f"It fails with {text}. {error_hint(text, dict(rules.error_hints or {}))}".strip(), where)
 
 
 def _violated(given: np.ndarray, expected: np.ndarray, rules: Rules) -> Verdict | None:
     """The first property that a result lacks."""
     where = _first_wrong_entry(given, expected, rules)
     if given.shape != expected.shape:
-        if given.ndim > 1 and _same(given.T, expected, rules):
+        if given.ndim > 1 and same(given.T, expected, rules):
             return Verdict("shape", f"Transposed: got shape {given.shape}, expected {expected.shape} ({rules.shape}).")
         return Verdict("shape", f"Wrong shape: got {given.shape}, expected {expected.shape} ({rules.shape}).")
     if given.dtype.kind == "b" and expected.dtype.kind != "b":
@@ -217,7 +176,7 @@ def _violated(given: np.ndarray, expected: np.ndarray, rules: Rules) -> Verdict 
 def _first_wrong_entry(given: np.ndarray, expected: np.ndarray, rules: Rules) -> str:
     if given.shape != expected.shape:
         return f"(Shape: got {given.shape}, expected {expected.shape}.)"
-    wrong = ~_close(given, expected, rules)
+    wrong = ~close(given, expected, rules)
     if not wrong.any():
         return ""
     if given.ndim == 0:
@@ -231,13 +190,18 @@ def _first_wrong_entry(given: np.ndarray, expected: np.ndarray, rules: Rules) ->
 
 
 def _edge_problem(given: Any, case: Case, rules: Rules) -> Verdict | None:
+    """A function that does something else than the one for which the hint was written may be wrong for another reason."""
+    made = case.mistakes[0][1] if case.mistakes else None
     if isinstance(given, Exception):
-        return Verdict("edge", case.edge, f"({type(given).__name__}: {given})")
-    if problem := _unusable(given, case, rules):
-        return Verdict("edge", case.edge, f"({problem})")
-    if _right(given, case.expected, rules):
+        where, known = f"({type(given).__name__}: {given})", made is None
+    elif problem := _unusable(given, case, rules):
+        where, known = f"({problem})", False
+    elif is_right(given, case.expected, rules):
         return None
-    return Verdict("edge", case.edge, _first_wrong_entry(np.asarray(given), np.asarray(case.expected), rules))
+    else:
+        where = _first_wrong_entry(np.asarray(given), np.asarray(case.expected), rules)
+        known = made is None or same(given, made, rules, equal_nan=True)
+    return Verdict("edge", case.edge if known else f"{DOUBT} {case.edge}", where)
 
 
 def _changed_arguments(answer: Callable, case: Case) -> Verdict | None:
@@ -256,7 +220,8 @@ def _changed_arguments(answer: Callable, case: Case) -> Verdict | None:
 def _call(answer: Callable, case: Case, limit: float) -> Any:
     """The result for copies of the arguments, or the error that is raised."""
     try:
-        with np.errstate(all="ignore"), _at_most(limit):
+        with np.errstate(all="ignore"), warnings.catch_warnings(), _at_most(limit):
+            warnings.simplefilter("ignore")
             return answer(*_copied(case.arguments))
     except Exception as error:
         return error
@@ -290,44 +255,13 @@ def _copied(arguments: tuple) -> tuple:
     return tuple(one(argument) for argument in arguments)
 
 
-def _as_array(given: Any) -> np.ndarray:
+def _inside(given: list | tuple, case: Case, rules: Rules) -> str:
+    """What a list or tuple contains, and what to do about it."""
     try:
-        return np.asarray(given)
+        array = np.asarray(given)
     except ValueError:
-        return np.array(None)
-
-
-def _right(given: Any, expected: Any, rules: Rules) -> bool:
-    """Whether values and kind of number agree."""
-    given = np.asarray(given)
-    if given.dtype.kind == "b" or (rules.integer and given.dtype.kind not in "iu"):
-        return False
-    return _same(given, expected, rules)
-
-
-def _made(given: Any, mistake: Any, rules: Rules) -> bool:
-    """Whether a result is that of a mistake, or a multiple of it."""
-    if isinstance(mistake, Exception) or mistake is None:
-        return False
-    given, mistake = np.asarray(given), np.asarray(mistake)
-    if _same(given, mistake, rules, equal_nan=True):
-        return True
-    if not rules.scale_free or not np.any(mistake) or not np.any(given) or given.shape != mistake.shape:
-        return False
-    return _same(given / np.abs(given).sum(), mistake / np.abs(mistake).sum(), rules)
-
-
-def _same(given: Any, expected: Any, rules: Rules, *, equal_nan: bool = False) -> bool:
-    try:
-        given, expected = np.asarray(given, dtype=float), np.asarray(expected, dtype=float)
-    except (TypeError, ValueError):
-        return False
-    return given.shape == expected.shape and bool(_close(given, expected, rules, equal_nan=equal_nan).all())
-
-
-def _close(given: np.ndarray, expected: np.ndarray, rules: Rules, *, equal_nan: bool = False) -> np.ndarray:
-    scale = float(np.abs(expected[np.isfinite(expected)]).max(initial=0)) if np.size(expected) else 0.0
-    with np.errstate(all="ignore"):
-        return np.asarray(
-            np.isclose(given, expected, rtol=rules.tolerance, atol=1e-2 * rules.tolerance * scale, equal_nan=equal_nan)
-        )
+        return " of parts with different lengths; return an array."
+    if is_right(array, case.expected, rules):
+        return " of the right numbers; return an array: np.array(...)."
+    hint = mistake_of([array], [case], rules)
+    return f"; return an array: np.array(...). {hint}".rstrip()

@@ -8,12 +8,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import featrec
 from featrec.course._autograder import write_autograder
-from featrec.course._master import Cell, Master, find_masters, load_master
+from featrec.course._capstone import Capstone
+from featrec.course._master import Cell, Master, find_masters, load_capstone, load_master
 from featrec.course._slides import slides_html
 from featrec.course._term import read_key, seed_of
 from featrec.course.exercises import exercises_of
@@ -21,7 +23,24 @@ from featrec.exceptions import FeatrecError, InputError, MissingExtraError
 
 __all__ = ["lay_out"]
 
-INSTALL = Cell("code", '# In Colab or Binder, remove the "#" from the next line:\n# %pip install "featrec[plot]"')
+INSTALL = Cell(
+    "code",
+    """\
+# Install featrec where it is missing, such as in Colab or Binder.
+from importlib.util import find_spec
+
+if not (find_spec("featrec") and find_spec("matplotlib")):
+    %pip install "featrec[plot]\"""",
+)
+HOW_TO = Cell(
+    "markdown",
+    """\
+**How to use this notebook.** Run the cells from top to bottom. In each exercise, replace every `...`, run the cell, and run the
+check below it, which tells what is wrong. `lesson.example("{exercise}")` returns arguments of a check, to try your function on
+them. In the quiz, write a letter between the quotes: `lesson.quiz(1, "a")`. Hand in this file under its name. Only cells that
+define an exercise are graded, so keep your own helpers in them. They may use NumPy (as `np`) and each other, but not
+featrec.""",
+)
 SECONDS = 600
 GUIDE = """# Instructor's guide
 
@@ -46,7 +65,7 @@ def lay_out(
     key : str or Path, optional
         File of the instructor's key. Default: ``instructor/key.txt``, which is made if it is missing.
     lessons : sequence of int, optional
-        Default: all.
+        Default: all lessons and the capstone.
     execute : bool, default=False
         Whether to run each lesson with its solutions, for the expected results and the figures on slides.
 
@@ -66,9 +85,14 @@ def lay_out(
         (folder / name).mkdir(parents=True, exist_ok=True)
     masters = [load_master(number) for number in sorted(lessons or known)]
     written = [path for master in masters for path in _write_lesson(folder, master, term, secret, execute)]
+    if not lessons:
+        masters.append(load_capstone())
+        written += _write_capstone(folder, masters[-1], Capstone(secret, term))
     written.append(_write_guide(folder, term, masters))
     record = folder / "instructor" / "course.json"
-    record.write_text(json.dumps({"term": term, "lessons": [master.number for master in masters]}) + "\n", encoding="utf-8")
+    record.write_text(
+        json.dumps({"term": term, "lessons": [master.number for master in masters if master.number]}) + "\n", encoding="utf-8"
+    )
     deadlines = folder / "instructor" / "deadlines.csv"
     if not deadlines.exists():
         deadlines.write_text("lesson,deadline,per_day,days\n", encoding="utf-8")
@@ -78,7 +102,7 @@ def lay_out(
 def _write_lesson(folder: Path, master: Master, term: str, key: bytes, execute: bool) -> Iterable[Path]:
     seed = seed_of(key, term, master.number, "student")
     student = folder / "student" / f"{master.name}.ipynb"
-    _write_notebook(student, [INSTALL, *master.student_cells(seed)])
+    _write_notebook(student, [INSTALL, *_with_instructions(master, seed)])
     instructor = folder / "instructor" / f"{master.name}.ipynb"
     cells = master.instructor_cells(seed)
     _write_notebook(instructor, cells)
@@ -90,6 +114,20 @@ def _write_lesson(folder: Path, master: Master, term: str, key: bytes, execute: 
     slides = folder / "instructor" / "slides" / f"{master.name}.html"
     slides.write_text(slides_html(master, figures), encoding="utf-8")
     return student, instructor, autograder, slides
+
+
+def _with_instructions(master: Master, seed: int) -> list[Cell]:
+    title, *rest = master.student_cells(seed)
+    first = next(iter(exercises_of(master.number)))
+    return [title, replace(HOW_TO, source=HOW_TO.source.format(exercise=first)), *rest]
+
+
+def _write_capstone(folder: Path, master: Master, capstone: Capstone) -> Iterable[Path]:
+    images = capstone.write(folder / "student" / "capstone")
+    notebooks = [folder / name / f"{master.name}.ipynb" for name in ("student", "instructor")]
+    _write_notebook(notebooks[0], [INSTALL, *master.student_cells(0)])
+    _write_notebook(notebooks[1], master.cells)
+    return images, *notebooks
 
 
 def _write_notebook(path: Path, cells: Iterable[Cell]) -> None:
@@ -130,16 +168,25 @@ def _write_guide(folder: Path, term: str, masters: list[Master]) -> Path:
     parts = [GUIDE.format(term=term, version=featrec.__version__)]
     for master in masters:
         parts.append(f"## {master.title}")
-        parts += [cell.source for cell in master.cells if "instructor" in cell.tags]
+        parts += [_shown(cell) for cell in master.cells if "instructor" in cell.tags]
         parts += [_expected(folder / "instructor" / "expected" / master.name / "expected.csv")]
-        parts.append("### Notes on the exercises")
-        parts += [cell.source for cell in master.cells if "solution" in cell.tags and cell.kind == "markdown"]
-        parts.append("### Mistakes that the checks name")
-        for exercise in exercises_of(master.number).values():
-            parts.append("\n".join([f"`{exercise.name}`:", "", *(f"- {hint}" for hint in exercise.hints())]))
+        parts += _exercise_notes(master) if master.number else []
     path = folder / "instructor" / "guide.md"
     path.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
     return path
+
+
+def _shown(cell: Cell) -> str:
+    return cell.source if cell.kind == "markdown" else f"```python\n{cell.source}\n```"
+
+
+def _exercise_notes(master: Master) -> list[str]:
+    parts = ["### Notes on the exercises"]
+    parts += [cell.source for cell in master.cells if "solution" in cell.tags and cell.kind == "markdown"]
+    parts.append("### Mistakes that the checks name")
+    for exercise in exercises_of(master.number).values():
+        parts.append("\n".join([f"`{exercise.name}`:", "", *(f"- {hint}" for hint in exercise.hints())]))
+    return parts
 
 
 def _expected(path: Path) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 import featrec
 from featrec.exceptions import DatasetError, InputError
 
-__all__ = ["Cell", "Master", "Option", "Question", "find_masters", "load_master"]
+__all__ = ["Cell", "Master", "Option", "Question", "find_masters", "load_capstone", "load_master"]
 
 HEADER = re.compile(r"^# %%(?P<markdown> \[markdown\])?(?: tags=(?P<tags>\[.*\]))?\s*$")
 BLANK = re.compile(r"^(?P<left>\s*(?:return |[\w\[\], .:]+ [-+*/]?= )?)(?P<code>.*?)  # blank: (?P<hint>.*)$")
@@ -101,11 +101,16 @@ class Master:
 
 
 def find_masters() -> dict[int, Path]:
-    """Return the path of each lesson: in an installation next to this module, in a checkout in docs/course."""
+    """Return the path of each lesson."""
+    return {int(path.stem.split("_")[1]): path for path in sorted(_folder().glob("lesson_*_*.py"))}
+
+
+def _folder() -> Path:
+    """The folder of the masters: in an installation next to this module, in a checkout docs/course."""
     package = Path(featrec.__file__).resolve().parent
     for folder in (package / "course" / "lessons", package.parent / "docs" / "course"):
-        if paths := sorted(folder.glob("lesson_*_*.py")):
-            return {int(path.stem.split("_")[1]): path for path in paths}
+        if any(folder.glob("lesson_*_*.py")):
+            return folder
     raise DatasetError(
         f"the lessons are missing: there is no lesson_*.py in {package / 'course' / 'lessons'}; install featrec again"
     )
@@ -118,6 +123,12 @@ def load_master(lesson: int) -> Master:
         raise InputError(f"there is no lesson {lesson!r}; the lessons are {', '.join(map(str, paths))}")
     path = paths[lesson]
     return Master(lesson, path.stem, tuple(parse(path.read_text(encoding="utf-8"))))
+
+
+def load_capstone() -> Master:
+    """Read the notebook of the capstone, which has no number and no exercises."""
+    path = _folder() / "capstone.py"
+    return Master(0, path.stem, tuple(parse(path.read_text(encoding="utf-8"))))
 
 
 def parse(text: str) -> list[Cell]:

@@ -10,15 +10,23 @@ from pathlib import Path
 
 from featrec.exceptions import InputError
 
-__all__ = ["read_key", "seed_of"]
+__all__ = ["long_seed_of", "read_key", "seed_of"]
 
 KEY_BYTES = 32
 
 
 def seed_of(key: bytes, term: str, lesson: int, purpose: str) -> int:
     """Draw a seed from 0 to 2³¹ - 1 by HMAC-SHA256. It does not reveal the key or other seeds."""
-    digest = hmac.new(key, "\n".join([term, str(lesson), purpose]).encode(), hashlib.sha256).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
+    return int.from_bytes(_digest(key, term, str(lesson), purpose)[:4], "big") >> 1
+
+
+def long_seed_of(key: bytes, term: str, purpose: str) -> int:
+    """Draw a seed of 256 bits, which cannot be found by trying all seeds."""
+    return int.from_bytes(_digest(key, term, purpose), "big")
+
+
+def _digest(key: bytes, *parts: str) -> bytes:
+    return hmac.new(key, "\n".join(parts).encode(), hashlib.sha256).digest()
 
 
 def read_key(path: Path) -> bytes:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from featrec.evaluation._measures import (
         Calibration,
         calibration_of as calibration_of,
+        holm as holm,
         mcnemar as mcnemar,
         probabilities_of as probabilities_of,
         wilson_interval as wilson_interval,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
         percent as percent,
         percent_range as percent_range,
     )
+    from featrec.evaluation._risk_coverage import ModelRiskCoverage, RiskCoverage, risk_coverage
     from featrec.evaluation._robustness import CorruptedAccuracy, ModelRobustness, Robustness, robustness
     from featrec.evaluation._shift import ModelShift, Shift, shift
     from featrec.evaluation._splits import Part as Part, Rows as Rows, duplicates_in as duplicates_in
@@ -99,10 +101,12 @@ __all__ = [
     "GroupAccuracy",
     "ModelAttack",
     "ModelResult",
+    "ModelRiskCoverage",
     "ModelRobustness",
     "ModelShift",
     "Pair",
     "Report",
+    "RiskCoverage",
     "Robustness",
     "Shift",
     "SizeResult",
@@ -117,6 +121,7 @@ __all__ = [
     "corruption_names",
     "data_efficiency",
     "evaluate",
+    "risk_coverage",
     "robustness",
     "shift",
 ]
@@ -135,12 +140,13 @@ __getattr__, __dir__ = on_demand(
         "._drift": ["Drift"],
         "._drift_report": ["DriftLook", "DriftReport"],
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
-        "._measures": ["Calibration", "calibration_of", "mcnemar", "probabilities_of", "wilson_interval"],
+        "._measures": ["Calibration", "calibration_of", "holm", "mcnemar", "probabilities_of", "wilson_interval"],
         "._model_result": ["ModelResult", "Pair", "Run", "facts_of", "is_network", "learns_from_pixels"],
         "._observed": ["Observed", "observed"],
         "._page": ["Section", "bullets", "heading", "page", "scrolling", "sortable"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
         "._result": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
+        "._risk_coverage": ["ModelRiskCoverage", "RiskCoverage", "risk_coverage"],
         "._robustness": ["CorruptedAccuracy", "ModelRobustness", "Robustness", "robustness"],
         "._shift": ["ModelShift", "Shift", "shift"],
         "._splits": ["Part", "Rows", "duplicates_in"],

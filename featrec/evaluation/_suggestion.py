@@ -141,7 +141,7 @@ class Suggestion(TableResult):
         return ahead
 
     def __str__(self) -> str:
-        others = [f"{trial.name}, {trial.state}: {trial.remark}" for trial in self.trials if trial.state != "tried"]
+        others = _others([trial for trial in self.trials if trial.state != "tried"])
         warned = [f"{trial.name} warned: {trial.warning}" for trial in self.trials if trial.warning]
         parts = [self._table(remarks=False).plain(), "\n".join(self._sentences()), "\n".join(others + warned)]
         return "\n\n".join(filter(None, parts))
@@ -183,6 +183,16 @@ class Suggestion(TableResult):
         guess = f"always predicting the largest class gives {percent(largest_share(self.y_true))} %"
         more = " With more images the order may change." if len(self.rows) < self.n_given else ""
         return f"{images}; {guess}.{more}{left_out}"
+
+
+def _others(trials: list[Trial]) -> list[str]:
+    """Return lines about models that were not tried to the end. Models with the same reason share one line."""
+    names: dict[str, list[str]] = {}
+    for trial in trials:
+        late = trial.state == "left out" and "total_seconds=" in trial.remark
+        reason = "left out for lack of time; increase total_seconds" if late else f"{trial.state}: {trial.remark}"
+        names.setdefault(reason, []).append(trial.name)
+    return [f"{', '.join(same)}, {reason}" for reason, same in names.items()]
 
 
 def suggested(trials: list[Trial], y_true: np.ndarray, alpha: float) -> str | None:

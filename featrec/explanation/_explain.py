@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from featrec.base import is_search
-from featrec.classifiers import Calibrated
+from featrec.classifiers import Calibrated, RejectUnknown
 from featrec.exceptions import InputError
 from featrec.explanation._explanation import Explanation, ImageExplanation
 from featrec.explanation._heads import Decision, decision_of
@@ -25,7 +25,7 @@ from featrec.explanation._trace import Code, trace
 from featrec.images import check_images
 from featrec.lazy import Images
 from featrec.pairwise import HistogramKernel
-from featrec.preprocessing import Augmented, Unflatten
+from featrec.preprocessing import Augmented, PredictAugmented, Unflatten
 
 __all__ = ["explain"]
 
@@ -44,7 +44,9 @@ def explain(model: Any, images: Any, target: Any = None, *, method: str = "auto"
     ----------
     model : estimator
         A fitted Pipeline from images to classes, alone or inside ``Calibrated``, ``CalibratedClassifierCV``, ``Augmented``,
-        ``GridSearchCV`` or ``FrozenEstimator``. Calibrated models are explained by their scores, not by their probabilities.
+        ``PredictAugmented``, ``RejectUnknown``, ``GridSearchCV`` or ``FrozenEstimator``. Calibrated models are explained by
+        their scores, not by their probabilities. For an image that RejectUnknown rejects, the class that it would have without
+        rejection is explained.
     images : images
         See :func:`featrec.images.check_images`.
     target : class, tuple of two classes, array of classes, or "predicted", default="predicted"
@@ -129,6 +131,12 @@ def _prepared(model: Any, images: Any) -> tuple[Images, Callable]:
     return check_images(images), _Steps(model)
 
 
+def _views_of(model: Any, image: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]] | None:
+    """Return the views of an image that a model averages, with their ways back; None if it sees the image itself."""
+    averages = isinstance(model, (Augmented, PredictAugmented)) and model._n_views() > 1
+    return model._views_of(image) if averages else None
+
+
 def _first_step(model: Any) -> Any:
     while not isinstance(model, Pipeline):
         inner = _inside(model)
@@ -150,7 +158,7 @@ def _inside(model: Any) -> list:
         return [model.estimator_]
     if isinstance(model, CalibratedClassifierCV):
         return [calibrated.estimator for calibrated in model.calibrated_classifiers_]
-    if isinstance(model, Augmented):
+    if isinstance(model, (Augmented, PredictAugmented, RejectUnknown)):
         return [model.model_]
     return []
 
@@ -170,7 +178,7 @@ class _Steps:
     def _of(self, model: Any, image: np.ndarray, wanted: Any, classes: tuple) -> ImageExplanation:
         inner = _inside(model)
         if inner:
-            views = model._views_of(image) if isinstance(model, Augmented) and model.views else None
+            views = _views_of(model, image)
             if wanted is None and (views is not None or len(inner) > 1 or isinstance(model, Calibrated)):
                 wanted = (_position(model.predict([image]), classes), None)
             if views is not None:

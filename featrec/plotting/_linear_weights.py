@@ -14,6 +14,10 @@ __all__ = ["LinearModel", "bags_part", "inner_model", "linear_model", "linear_pa
 CLASSIFIERS = "LinearSVC, LogisticRegression, RidgeClassifier, LinearDiscriminantAnalysis, WideLinearSVC or WideRidge"
 
 
+# Estimators that store a fitted model in `model_`. They are known by name, because plotting imports no classifier.
+WRAPPERS = frozenset({"Augmented", "PredictAugmented", "RejectUnknown"})
+
+
 class LinearModel(NamedTuple):
     """What stands before the linear part of a model, and the weights of the linear part."""
 
@@ -23,10 +27,10 @@ class LinearModel(NamedTuple):
 
 
 def inner_model(model: Any) -> Any:
-    """Return the model inside a fitted search, Augmented or FrozenEstimator."""
+    """Return the model inside a fitted search, FrozenEstimator, Augmented, PredictAugmented or RejectUnknown."""
     if hasattr(model, "best_estimator_"):
         return inner_model(model.best_estimator_)
-    if type(model).__name__ == "Augmented" and hasattr(model, "model_"):
+    if type(model).__name__ in WRAPPERS and hasattr(model, "model_"):
         return inner_model(model.model_)
     return inner_model(model.estimator) if type(model).__name__ == "FrozenEstimator" else model
 

@@ -7,20 +7,20 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import has_fit_parameter
 
-from featrec.base import RANDOM_STATE, Estimator, HasMethods, StrOptions, check_is_fitted, positive_integer, real_number
+from featrec.base import RANDOM_STATE, HasMethods, StrOptions, positive_integer, real_number
 from featrec.callbacks import passing_callbacks
 from featrec.exceptions import InputError
 from featrec.images import check_images, same_place
 from featrec.lazy import Images
 from featrec.model_files import SizeLimit
 from featrec.preprocessing._copies import RandomChange, random_of, with_copies
+from featrec.preprocessing._views import AveragesViews
 from featrec.shared_docs import with_shared_docs
 
 __all__ = ["Augmented"]
@@ -30,17 +30,8 @@ LIMITS = ("flip", "rotate", "scale", "translate", "crop", "light", "color", "noi
 COPIES, VIEWS = 0, 1
 
 
-def _model_has(method: str) -> Any:
-    """Provide a method only if the model has it."""
-
-    def has(self: Augmented) -> bool:
-        return hasattr(getattr(self, "model_", self.model), method)
-
-    return available_if(has)
-
-
 @with_shared_docs
-class Augmented(ClassifierMixin, Estimator):
+class Augmented(AveragesViews):
     """Fit an image classifier on its training images and on randomly changed copies of them.
 
     Copies are made in ``fit``. If they were made before a cross-validation, copies of the same image would be in both the
@@ -194,70 +185,26 @@ class Augmented(ClassifierMixin, Estimator):
         self.classes_ = getattr(self.model_, "classes_", np.unique(labels))
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the class of each image from all its views."""
-        check_is_fitted(self, "model_")
-        if not self.views:
-            return self.model_.predict(X)
-        if hasattr(self.model_, "predict_proba"):
-            return self.classes_[self.predict_proba(X).argmax(axis=1)]
-        if hasattr(self.model_, "decision_function"):
-            scores = self.decision_function(X)
-            return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
-        return self.classes_[self._votes(X).argmax(axis=1)]
-
-    @_model_has("predict_proba")
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probabilities averaged over the views, of shape (n_images, n_classes)."""
-        return self._mean_over_views("predict_proba", X)
-
-    @_model_has("decision_function")
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return the decision function averaged over the views, of shape (n_images,) or (n_images, n_scores)."""
-        return self._mean_over_views("decision_function", X)
-
     def get_metadata_routing(self) -> MetadataRouter:
         """Return the metadata that `fit` passes to the model, such as sample weights."""
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add(model=self.model, method_mapping=mapping)
 
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.one_d_array = True
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True
-        return tags
-
     def _change(self) -> RandomChange:
         return RandomChange(**{name: getattr(self, name) for name in LIMITS})
+
+    def _n_views(self) -> int:
+        return 1 + int(self.views)
 
     def _viewed(self, X: Any) -> Images:
         return with_copies(check_images(X), self._change(), int(self.views), (self.seed_, VIEWS), alike=True)
 
     def _views_of(self, image: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield each view of one image in prediction, and its way back: the affine map, of shape (2, 3), to the image.
-
-        The first view is the image itself. Positions outside the image are filled by reflection.
-        """
         yield image, same_place()
         change = self._change()
         for copy in range(1, 1 + int(self.views)):
             view = change(image, copy, random_of((self.seed_, VIEWS), 0, copy))
             yield view, change.way_back(image.shape, copy, random_of((self.seed_, VIEWS), 0, copy))
-
-    def _mean_over_views(self, method: str, X: Any) -> np.ndarray:
-        check_is_fitted(self, "model_")
-        said = getattr(self.model_, method)
-        if not self.views:
-            return said(X)
-        values = np.asarray(said(self._viewed(X)))
-        return values.reshape(-1, 1 + int(self.views), *values.shape[1:]).mean(axis=1)
-
-    def _votes(self, X: Any) -> np.ndarray:
-        """Count the votes of the views for each class. If there is a tie, the vote of the unchanged image decides."""
-        labels = np.asarray(self.model_.predict(self._viewed(X))).reshape(-1, 1 + int(self.views))
-        votes = (labels[..., None] == self.classes_).astype(float)
-        return votes.sum(axis=1) + 0.5 * votes[:, 0]
 
 
 def _refuse_folds_inside(model: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -11,7 +12,13 @@ from featrec.images import as_float, chained, same_place
 from featrec.lazy import Images, LazySequence
 from featrec.preprocessing._tones import as_type
 
-__all__ = ["Copies", "RandomChange", "random_of", "with_copies"]
+__all__ = ["Change", "Copies", "RandomChange", "affine_to_source", "flip_back", "flipped", "moved", "random_of", "with_copies"]
+
+
+class Change(Protocol):
+    """A change of an image; `copy` is the number of the copy, starting with 1."""
+
+    def __call__(self, image: np.ndarray, copy: int, random: np.random.Generator) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -33,9 +40,9 @@ class RandomChange:
         All random numbers are drawn in every case, so setting one limit does not affect the other changes.
         """
         geometry, light = random.uniform(-1, 1, 8), random.uniform(-1, 1, 6)
-        image = self._flipped(image, copy)
+        image = flipped(image, *self._turn(copy))
         if self._moves():
-            image = self._moved(image, geometry)
+            image = moved(image, self._affine(image.shape, geometry))
         if self.light or self.color or self.noise:
             image = self._relit(image, light, random)
         return image
@@ -46,8 +53,7 @@ class RandomChange:
         `copy` and `random` must be as in the call that makes the copy. Positions outside the image are filled by reflection.
         """
         geometry = random.uniform(-1, 1, 8)
-        across, down = self._turn(copy)
-        flip = np.array([[-1.0, 0, shape[1] - 1] if across else [1, 0, 0], [0, -1.0, shape[0] - 1] if down else [0, 1, 0]])
+        flip = flip_back(shape, *self._turn(copy))
         return chained(flip, self._affine(shape, geometry) if self._moves() else same_place())
 
     def _turn(self, copy: int) -> tuple[bool, bool]:
@@ -61,31 +67,12 @@ class RandomChange:
     def _moves(self) -> bool:
         return bool(self.rotate or self.scale or self.translate or self.crop)
 
-    def _flipped(self, image: np.ndarray, copy: int) -> np.ndarray:
-        across, down = self._turn(copy)
-        image = image[:, ::-1] if across else image
-        image = image[::-1] if down else image
-        return np.ascontiguousarray(image)
-
     def _affine(self, shape: tuple[int, ...], drawn: np.ndarray) -> np.ndarray:
         """Return the map from positions after rotating, scaling, shifting and cropping to positions before."""
-        size = np.array([shape[1], shape[0]], dtype=float)
-        angle = np.deg2rad(self.rotate) * drawn[0]
         window = 1 - self.crop * np.abs(drawn[1:3])
-        shrink = (1 + self.scale) ** drawn[3]
-        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        matrix = turn @ np.diag(window) / shrink
-        centre = (size - 1) / 2
-        shift = self.translate * drawn[4:6] * size + (1 - window) * drawn[6:8] * centre
-        return np.column_stack([matrix, centre - matrix @ centre + shift])
-
-    def _moved(self, image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-        """Rotate, scale, shift and crop in one step, so pixels are interpolated only once."""
-        affine, flags = self._affine(image.shape, drawn), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        size = (image.shape[1], image.shape[0])
-        moved = cv2.warpAffine(image, affine, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
-        # Rounding can make a weighted sum of float32 values exceed 1.
-        return np.clip(moved, 0, 1) if moved.dtype.kind == "f" else moved
+        size = np.array([shape[1], shape[0]], dtype=float)
+        shift = self.translate * drawn[4:6] * size + (1 - window) * drawn[6:8] * (size - 1) / 2
+        return affine_to_source(shape, self.rotate * drawn[0], window / (1 + self.scale) ** drawn[3], shift)
 
     def _relit(self, image: np.ndarray, drawn: np.ndarray, random: np.random.Generator) -> np.ndarray:
         values = as_float(image)
@@ -97,6 +84,38 @@ class RandomChange:
         return as_type(values, image.dtype)
 
 
+def flipped(image: np.ndarray, across: bool, down: bool) -> np.ndarray:
+    """Mirror an image left-right (`across`) and upside down (`down`)."""
+    image = image[:, ::-1] if across else image
+    image = image[::-1] if down else image
+    return np.ascontiguousarray(image)
+
+
+def flip_back(shape: tuple[int, ...], across: bool, down: bool) -> np.ndarray:
+    """Return the way back of :func:`flipped`, of shape (2, 3)."""
+    return np.array([[-1.0, 0, shape[1] - 1] if across else [1, 0, 0], [0, -1.0, shape[0] - 1] if down else [0, 1, 0]])
+
+
+def affine_to_source(shape: tuple[int, ...], degrees: float, window: np.ndarray | float, shift: np.ndarray) -> np.ndarray:
+    """Return the map from positions after rotating, scaling and shifting around the centre to positions before.
+
+    `window` is the part of the image that fills the result, as a fraction of width and height; `shift` is in pixels.
+    """
+    angle = np.deg2rad(degrees)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    matrix = turn * window
+    centre = (np.array([shape[1], shape[0]], dtype=float) - 1) / 2
+    return np.column_stack([matrix, centre - matrix @ centre + shift])
+
+
+def moved(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Rotate, scale and shift in one step, so pixels are interpolated only once. Reflection fills areas outside the image."""
+    flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, (image.shape[1], image.shape[0])
+    changed = cv2.warpAffine(image, affine, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    # Rounding can make a weighted sum of float32 values exceed 1.
+    return np.clip(changed, 0, 1) if changed.dtype.kind == "f" else changed
+
+
 class Copies(LazySequence):
     """A source of lazy Images: each image, followed by its changed copies.
 
@@ -106,7 +125,7 @@ class Copies(LazySequence):
 
     _by_item = ("numbers",)
 
-    def __init__(self, images: Images, change: RandomChange, numbers: np.ndarray, seed: tuple[int, ...]):
+    def __init__(self, images: Images, change: Change, numbers: np.ndarray, seed: tuple[int, ...]):
         super().__init__(images, rows=numbers[:, 0])
         self.change, self.numbers, self.seed = change, numbers[:, 1:], seed
 
@@ -126,7 +145,7 @@ def random_of(seed: tuple[int, ...], place: int, copy: int) -> np.random.Generat
     return np.random.default_rng((*seed, place, copy))
 
 
-def with_copies(images: Images, change: RandomChange, copies: int, seed: tuple[int, ...], *, alike: bool = False) -> Images:
+def with_copies(images: Images, change: Change, copies: int, seed: tuple[int, ...], *, alike: bool = False) -> Images:
     """Return each image followed by its copies. Errors name the position of the image, not of the copy.
 
     By default, each image has its own seeds. If `alike` is True, copy k is changed in the same way for every image, and does

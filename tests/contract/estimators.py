@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 import featrec
-from featrec.classifiers import Calibrated, KernelRidgeClassifier, NystroemRidgeClassifier, WidePCA
+from featrec.classifiers import Calibrated, KernelRidgeClassifier, NystroemRidgeClassifier, RejectUnknown, WidePCA
 from featrec.descriptors import AKAZE, BRISK, ORB, BagStep, DenseSIFT, PatchCodes, Patches, TinyImage, Whiten
 from featrec.encoders import (
     LLC,
@@ -34,7 +34,7 @@ from featrec.encoders import (
 )
 from featrec.images import GlobalExtractor, LocalExtractor, Preprocessor
 from featrec.networks import CNNFeatures, CNNMaps, FineTuned, LeNet5, PixelsNetwork, SmallResNet
-from featrec.preprocessing import Augmented, Resize, Unflatten
+from featrec.preprocessing import Augmented, BlurFaces, PredictAugmented, Resize, Unflatten
 from featrec.vocabularies import BinaryVocabulary, GaussianVocabulary, KMeansVocabulary, RandomVocabulary
 
 BASES = {"GlobalExtractor", "ImageTransformer", "LocalExtractor", "Preprocessor", "Encoder", "BagsTransformer", "Vocabulary"}
@@ -81,6 +81,15 @@ ARGUMENTS = {
         "views": 2,
         "random_state": 0,
     },
+    BlurFaces: lambda network: {"detector": "lbp"},  # the only one that every OpenCV has
+    PredictAugmented: lambda network: {
+        "model": make_pipeline(TinyImage(size=(4, 4)), GaussianNB()),
+        "flip": "both",
+        "rotate": 20,
+        "scale": 0.2,
+        "translate": 0.1,
+    },
+    RejectUnknown: lambda network: {"model": LinearSVC(random_state=0), "method": "distance", "random_state": 0},
     KMeansVocabulary: lambda network: {"n_words": 5, "random_state": 0},
     RandomVocabulary: lambda network: {"n_words": 5, "random_state": 0},
     GaussianVocabulary: lambda network: {"n_components": 4, "random_state": 0},

@@ -27,6 +27,7 @@ USED_BY_FIT |= {
 # Settings that are limited by their constraint, by the image, by other arrays of the file, or by a check of the class.
 LIMITED_OTHERWISE = {
     "BRISK": {"thresh"},
+    "BlurFaces": {"detector"},
     "CNNMaps": {"scales"},
     "DenseSIFT": {"step"},
     "FineTuned": {"batch_size"},

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from featrec.course._exercise import hint_of
-from featrec.course._judge import Case, Rules, judge
+from featrec.course._judge import judge
 from featrec.course._master import find_masters, load_master
+from featrec.course._match import Case, Rules
 from featrec.course.exercises import MODULES, exercises_of
 from tests.course.mutants import mutants
 
@@ -112,10 +113,12 @@ def test_no_mutant_passes(lesson):
 
     A mutant that fails with an error gets the error and the expected shape.
     """
-    verdicts = [verdict for name in exercises_of(lesson) for verdict in verdicts_of_mutants(lesson, name)]
+    found = {name: list(verdicts_of_mutants(lesson, name)) for name in exercises_of(lesson)}
+    for name, verdicts in found.items():
+        assert sum(verdict.names_property for verdict in verdicts) >= len(verdicts) / 2, name
+    verdicts = [verdict for some in found.values() for verdict in some]
     kinds = Counter(verdict.kind for verdict in verdicts)
     assert len(verdicts) >= 20
-    assert sum(verdict.names_property for verdict in verdicts) >= len(verdicts) / 2, kinds
     assert kinds["error"] < 0.65 * len(verdicts), kinds
     unnamed = {verdict.kind for verdict in verdicts if not verdict.names_property}
     assert unnamed <= {"error", "missing", "time", "edge", "changed", "random"}, kinds

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from featrec.cli import main
-from featrec.course import _grading, find_submissions, lay_out, read_deadlines, write_gradebook
+from featrec.course import _fence, find_submissions, lay_out, read_deadlines, write_gradebook
 from featrec.course._autograder import grader_files
+from featrec.course._fence import choose_fence, fenced_command
 from featrec.course._fenced import landlock_version
 from featrec.course._gradebook import Deadline, Submission
-from featrec.course._grading import Grade, choose_fence, fenced_command, graded_cells
+from featrec.course._grading import Grade, graded_cells
 from featrec.course._master import load_master
 from featrec.course._term import read_key, seed_of
 from featrec.course.exercises import MODULES, exercises_of
@@ -74,6 +75,7 @@ def test_a_term_has_notebooks_guide_slides_and_autograder(terms):
     ]
     student = (terms / "2027a" / "student" / "lesson_05_words.ipynb").read_text()
     assert "argmin" not in student
+    assert 'lesson.example("assign_words")' in student
     assert KEY not in student
     guide = (terms / "2027a" / "instructor" / "guide.md").read_text()
     assert "**Misconceptions.**" in guide
@@ -81,6 +83,24 @@ def test_a_term_has_notebooks_guide_slides_and_autograder(terms):
     slides = (terms / "2027a" / "instructor" / "slides" / "lesson_05_words.html").read_text()
     assert "<svg role" in slides
     assert not any(f'{word}="http' in slides for word in ("src", "href"))
+
+
+def test_the_first_cell_of_students_installs_featrec_where_it_is_missing(terms, monkeypatch):
+    transform = pytest.importorskip("IPython.core.inputtransformer2").TransformerManager().transform_cell
+    notebook = json.loads((terms / "2027a" / "student" / "lesson_05_words.ipynb").read_text())
+    code = transform("".join(notebook["cells"][0]["source"]))
+    installed = []
+
+    class Shell:
+        def run_line_magic(self, name, line):
+            installed.append((name, line))
+
+    exec(code, {"get_ipython": Shell})
+    assert installed == []
+    for missing in ("featrec", "matplotlib"):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, missing=missing: None if name == missing else name)
+        exec(code, {"get_ipython": Shell})
+    assert installed == [("pip", 'install "featrec[plot]"')] * 2
 
 
 def test_two_terms_differ_in_data_and_answers(terms):
@@ -169,13 +189,13 @@ def test_only_cells_that_define_an_exercise_are_graded(tmp_path):
 
 
 def test_without_a_fence_nothing_runs(monkeypatch, tmp_path):
-    monkeypatch.setattr(_grading, "landlock_version", lambda: 0)
-    monkeypatch.setattr(_grading.shutil, "which", lambda name: None)
-    with pytest.raises(FeatrecError, match=r"neither Landlock .* nor bubblewrap, so notebooks of students are not run here"):
+    monkeypatch.setattr(_fence, "landlock_version", lambda: 0)
+    monkeypatch.setattr(_fence.shutil, "which", lambda name: None)
+    with pytest.raises(FeatrecError, match=r"neither Landlock .* nor bubblewrap, so the work of students is not run here"):
         choose_fence()
-    monkeypatch.setattr(_grading.shutil, "which", lambda name: "/usr/bin/bwrap")
+    monkeypatch.setattr(_fence.shutil, "which", lambda name: "/usr/bin/bwrap")
     assert choose_fence() == "bubblewrap"
-    words = fenced_command(tmp_path, "bubblewrap")
+    words = fenced_command(tmp_path, "bubblewrap", ["/usr"])
     assert words[0] == "bwrap"
     assert words[words.index("--bind") + 1] == str(tmp_path)
     assert "--unshare-all" in words
@@ -209,7 +229,7 @@ for what, action in {
 def test_the_fence_allows_one_folder_only(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "secret.txt").write_text("secret")
-    script = str(Path(_grading.__file__).with_name("_fenced.py"))
+    script = str(Path(_fence.__file__).with_name("_fenced.py"))
     command = [sys.executable, "-I", "-c", IN_THE_FENCE, script, str(tmp_path / "folder"), str(tmp_path / "secret.txt")]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert told[:4] == [f"{what} denied" for what in ("write", "read", "list", "remove")]
@@ -220,6 +240,14 @@ def test_the_fence_allows_one_folder_only(tmp_path):
 
 def solution(name):
     return next(cell.source for cell in load_master(5).exercises if f"def {name}(" in cell.source)
+
+
+FORGED = """
+import json, os
+found = {"exercises": {"assign_words": {"points": 3.0, "possible": 3.0, "messages": []}}, "errors": []}
+open(os.path.join(os.environ["HOME"], "found.json"), "w").write(json.dumps(found))
+os.kill(os.getppid(), 9)
+"""
 
 
 @pytest.mark.slow
@@ -245,6 +273,7 @@ def test_right_half_right_empty_and_hostile_notebooks(terms, tmp_path):
         "endless_function": [right[0], "def move_words(descriptors, assigned, words):\n    while True:\n        pass"],
         "writes": [right[0] + f"\n\nopen({str(outside)!r}, 'w').write('x')"],
         "reads": [f"def assign_words(descriptors, words):\n    return open({str(secret)!r}).read()"],
+        "forges": [right[0] + FORGED],
         "featrec": [
             "def assign_words(descriptors, words):\n    from featrec.vocabularies import KMeansVocabulary\n    return 0"
         ],
@@ -266,6 +295,8 @@ def test_right_half_right_empty_and_hostile_notebooks(terms, tmp_path):
         assert grades[name].problem.startswith("tried to use a file outside its folder")
         assert str(path) in grades[name].problem
     assert not outside.exists()
+    assert grades["forges"].total == 0
+    assert grades["forges"].problem.startswith("stopped")
     assert "featrec is blocked while exercises are graded" in grades["featrec"].hints["assign_words"]
 
 
@@ -310,3 +341,26 @@ def test_late_resubmissions_and_exports(tmp_path):
     (tmp_path / "deadlines.csv").write_text("lesson,deadline\nfive,2027-04-01\n")
     with pytest.raises(InputError, match=r"line 2 of .*deadlines.csv is wrong"):
         read_deadlines(tmp_path / "deadlines.csv")
+
+
+def test_the_command_applies_the_deadlines_of_the_course(tmp_path, monkeypatch):
+    """Those of instructor/deadlines.csv, or of another file."""
+    monkeypatch.setattr(
+        "featrec.course.grade_cohort", lambda submissions, *rest, **options: [(one, Grade({"f": 8.0})) for one in submissions]
+    )
+    write_notebook(tmp_path / "in" / "ada" / "lesson_05_words_2027-04-02T08-30.ipynb", [])
+    course = tmp_path / "course"
+    (course / "instructor").mkdir(parents=True)
+    words = ["course", str(course), "--grade", str(tmp_path / "in")]
+
+    def counted():
+        return (course / "grades.csv").read_text().splitlines()[1]
+
+    assert main(words) == 0
+    assert counted() == "ada,8"
+    (course / "instructor" / "deadlines.csv").write_text("lesson,deadline,per_day,days\n5,2027-04-01T23:59,0.25,7\n")
+    assert main(words) == 0
+    assert counted() == "ada,6"
+    (tmp_path / "other.csv").write_text("lesson,deadline,per_day,days\n5,2027-04-01T23:59,0.5,7\n")
+    assert main([*words, "--deadlines", str(tmp_path / "other.csv")]) == 0
+    assert counted() == "ada,4"

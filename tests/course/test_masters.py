@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -71,20 +72,54 @@ def test_formulas_can_be_drawn_without_a_browser(number):
         assert MathTextParser("path").parse(f"${' '.join(formula.split())}$").width > 0
 
 
+def run_script(script, folder):
+    """Run a lesson from top to bottom in a folder, with warnings as errors."""
+    command = [sys.executable, "-W", "error", str(script), str(folder / "out")]
+    environment = os.environ | {"MPLBACKEND": "Agg"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def printed_seconds():
+    """The column of run times in the table of docs/course/README.md."""
+    text = find_masters()[1].with_name("README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[(\d+) .*\]\(lesson_.*\) \|.*\| (\d+) s \|$", text, flags=re.M)
+    return {int(number): int(seconds) for number, seconds in rows}
+
+
+def test_the_printed_run_times_are_less_than_two_minutes():
+    assert list(printed_seconds()) == LESSONS
+    assert max(printed_seconds().values()) < 120
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", LESSONS)
 def test_each_lesson_runs(number, tmp_path):
-    """From top to bottom as a script, with warnings as errors. Its exercises are solved in it."""
-    command = [sys.executable, "-W", "error", str(find_masters()[number]), str(tmp_path / "out")]
-    environment = os.environ | {"MPLBACKEND": "Agg"}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=300)
-    assert done.returncode == 0, done.stderr
+    """As a script, in less than two minutes and not much longer than printed. Its exercises are solved in it."""
+    begun = time.monotonic()
+    done = run_script(find_masters()[number], tmp_path)
+    taken = time.monotonic() - begun
+    assert taken < 120
+    assert taken < 4 * printed_seconds()[number] + 10  # another machine, or a cold cache of compiled loops
     assert sum(line.startswith("Right: ") for line in done.stdout.splitlines()) == 3
     assert "first:" not in done.stdout
     assert len(list((tmp_path / "out").glob("*.png"))) >= 3
     with open(tmp_path / "out" / "expected.csv", newline="") as file:
         assert len(list(csv.reader(file))) >= 2
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", LESSONS)
+def test_the_student_version_runs_with_blanks(number, tmp_path):
+    """A student can run all cells before solving anything: no cell fails, and each check says what to do."""
+    cells = [cell.source for cell in load_master(number).student_cells(7) if cell.kind == "code"]
+    script = tmp_path / "student.py"
+    script.write_text("\n\n".join(cells) + "\n", encoding="utf-8")
+    told = run_script(script, tmp_path).stdout.splitlines()
+    assert sum(line.startswith("Not written yet") for line in told) == 3
+    assert not any(line.startswith("Right") for line in told)
 
 
 def test_notebooks_of_students_need_numpy_only():

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -34,6 +35,7 @@ def site(folder, **pages):
 
 def test_links_within_the_site_are_followed(tmp_path, problems):
     page = '<h1 id="top">x</h1><a href="other.html#part">x</a><a href="#top">x</a><a href="https://example.org">x</a>'
+    page += f'<img alt="drawn" src="data:image/png;base64,{"A" * 9000}">'
     assert problems(site(tmp_path, index=page, other='<p id="part">x</p>')) == []
 
 
@@ -82,7 +84,7 @@ def test_every_page_is_listed_on_an_index_page():
         for index in indexes
         for target in re.findall(r"\]\(([\w./-]+)", index.read_text(encoding="utf-8"))
     }
-    pages = {page for page in DOCS.rglob("*.md") if "project" not in page.parts and "course" not in page.parts}
+    pages = {page for page in DOCS.rglob("*.md") if not {"project", "course"} & set(page.relative_to(DOCS).parts)}
     assert {page.relative_to(DOCS).as_posix() for page in pages - linked} == {"index.md"}
 
 
@@ -113,23 +115,24 @@ def test_a_file_that_is_shown_elsewhere_keeps_its_links(repository_links):
 
 def test_the_contents_are_the_links_of_an_index_page_in_their_order(repository_links):
     text = "[b](b.md) [a](a.py) [b again](b.md#x) [out](../README.md) [none](none.md)"
-    assert repository_links.contents(text, "guide/README", {"guide/a", "guide/b", "README"}) == [
-        "/guide/b",
-        "/guide/a",
-        "/README",
-    ]
+    documents = {"guide/a", "guide/b", "README", "how_to/a"}
+    assert repository_links.contents(text, "guide/README", documents) == ["/guide/b", "/guide/a"]
+    assert repository_links.contents("[a](guide/a.md) [c](c.md)", "background", {"guide/a", "c"}) == ["/guide/a", "/c"]
     sections = repository_links.contents("", "index", {"five_minutes", "api/index"})
     assert sections == ["Five minutes </five_minutes>", "API </api/index>"]
 
 
-def test_how_to_scripts_and_lessons_become_pages():
+def test_how_to_scripts_become_pages():
     pytest.importorskip("myst_parser")
-    markdown = load(DOCS / "_extensions" / "python_pages.py").markdown
+    sys.path.insert(0, str(DOCS / "_extensions"))
+    try:
+        markdown = load(DOCS / "_extensions" / "python_pages.py").markdown
+    finally:
+        sys.path.remove(str(DOCS / "_extensions"))
     script = '"""Do a thing: with care.\n\n    python it.py\n\nA group\n    Its text.\n"""\n\nx = 1\n'
     assert markdown(script) == (
         "# Do a thing\n\nWith care.\n\n    python it.py\n\n**A group**\n\nIts text.\n\n## The script\n\n```python\nx = 1\n```\n"
     )
-    assert markdown("# %% [markdown]\n# # Title\n#\n# Text\n\n# %%\nx = 1\n") == "# Title\n\nText\n\n```python\nx = 1\n```\n"
 
 
 @pytest.mark.slow
@@ -137,3 +140,82 @@ def test_the_text_builds_without_warnings():
     pytest.importorskip("sphinx_gallery", reason='the site needs the extra docs: pip install ".[plot,docs]"')
     done = subprocess.run([sys.executable, str(DOCS / "build_site.py"), "--quick"], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def lesson_pages():
+    sys.path.insert(0, str(DOCS / "_extensions"))
+    try:
+        yield load(DOCS / "_extensions" / "lesson_pages.py")
+    finally:
+        sys.path.remove(str(DOCS / "_extensions"))
+
+
+LESSONS = sorted((DOCS / "course").glob("lesson_*.py"))
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_the_notebook_of_a_lesson_installs_and_contains_no_solution(lesson_pages, path):
+    master = lesson_pages.master_of(path)
+    cells = lesson_pages.notebook(master)["cells"]
+    assert cells[0]["cell_type"] == "code"
+    assert '%pip install "featrec[plot]"' in "".join(cells[0]["source"])
+    text = "".join(line for cell in cells for line in cell["source"])
+    assert "# blank:" not in text
+    assert not any(cell.source in text for cell in master.cells if {"exercise", "solution", "instructor"} & set(cell.tags))
+    assert len(cells) == 1 + len(master.student_cells(0))
+
+
+MASTER = """\
+# %% [markdown]
+# # Title
+#
+# Text
+
+# %% tags=["setup"]
+lesson = Lesson(3)
+
+# %% tags=["exercise"]
+def f(x):
+    return x + 1  # blank: one more
+
+# %% tags=["solution"]
+print("secret")
+
+# %%
+print(lesson.check(f))
+
+# %% [markdown] tags=["quiz"]
+# **Question 1.** Which one?
+#
+# - ( ) a) `first` :: It is not.
+# - (x) b) $x_1$ :: It is.
+
+# %%
+lesson.quiz(1, "")
+"""
+
+
+def test_the_page_of_a_lesson_shows_blanks_outputs_figures_and_reasons(lesson_pages, tmp_path, monkeypatch):
+    pytest.importorskip("myst_parser")
+    path = tmp_path / "course" / "lesson_03_test.py"
+    runs = tmp_path / "build" / "lessons"
+    (runs / path.stem).mkdir(parents=True)
+    path.parent.mkdir()
+    path.write_text(MASTER, encoding="utf-8")
+    monkeypatch.setattr(lesson_pages, "RUNS", runs)
+    monkeypatch.setattr(lesson_pages, "NOTEBOOKS", tmp_path / "build" / "notebooks")
+    page = lesson_pages.markdown(path)
+    assert "return ...  # one more" in page
+    assert "secret" not in page
+    assert "quiz(1" not in page
+    assert "<summary>b) <math" in page
+    assert "<strong>Right.</strong> It is.</p>" in page
+    assert "Right: good" not in page
+    outputs = ["", "", "secret\n", f"Right: good\n[figure: {tmp_path}/2_one_edge.png]\nafter\n", "x"]
+    (runs / path.stem / "outputs.json").write_text(json.dumps({"outputs": outputs}), encoding="utf-8")
+    monkeypatch.setattr(lesson_pages, "has_run", lambda script, folder: folder == runs / path.stem)
+    page = lesson_pages.markdown(path)
+    assert page.index("Right: good") < page.index("lesson_03_test/2_one_edge.png") < page.index("after")
+    assert ":alt: 'Title: one edge'" in page
+    assert "secret" not in page

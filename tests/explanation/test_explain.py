@@ -22,6 +22,7 @@ from featrec.classifiers import (
     Calibrated,
     KernelRidgeClassifier,
     NystroemRidgeClassifier,
+    RejectUnknown,
     WideLinearSVC,
     WidePCA,
     WideRidge,
@@ -33,7 +34,7 @@ from featrec.encoders import BagOfWords, FisherVector, SpatialPyramid, Threshold
 from featrec.exceptions import InputError
 from featrec.explanation import explain
 from featrec.pairwise import HistogramKernel
-from featrec.preprocessing import Augmented, Resize
+from featrec.preprocessing import Augmented, PredictAugmented, Resize
 
 SIFT = DenseSIFT(step=8, bin_sizes=4)
 WORDS = BagOfWords(20, norm="hellinger", random_state=0)
@@ -227,6 +228,28 @@ def test_augmented_models_average_their_views(images):
     scores = model.decision_function(test[-1:])[0]
     assert one.decision == pytest.approx(scores[model.classes_.tolist().index(one.target)], rel=1e-5)
     assert len(one.values) == 3 * len(explain(model.model_, test)[-1].values)
+
+
+def test_models_with_fixed_views_average_them(images):
+    train, test = images
+    inner = make_pipeline(SIFT, WORDS, LinearSVC(random_state=0))
+    model = PredictAugmented(inner, rotate=5, translate=0.1).fit(train, train.labels)
+    one = complete(model, test)
+    scores = model.decision_function(test[-1:])[0]
+    assert one.decision == pytest.approx(scores[model.classes_.tolist().index(one.target)], rel=1e-5)
+    assert len(one.values) == 14 * len(explain(model.model_, test)[-1].values)
+
+
+@pytest.mark.parametrize("method", ["confidence", "distance"])
+def test_models_that_reject_are_explained_by_the_class_without_rejection(images, method):
+    train, test = images
+    inner = make_pipeline(SIFT, WORDS, LinearSVC(random_state=0))
+    model = RejectUnknown(inner, method=method, coverage=0.5, random_state=0).fit(train, train.labels)
+    review = model.review(test)
+    assert not review.accepted.all()
+    for one, expected, label in zip(explain(model, test), explain(model.model_, test), review.most_likely, strict=True):
+        assert (one.target, one.decision) == (expected.target, expected.decision)
+        assert one.target == label
 
 
 def test_places_are_those_of_the_users_image(rng):

@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import clone
 
 from featrec.exceptions import InputError
-from featrec.preprocessing import CLAHE, AdjustLight, Denoise, Deskew, NormalizeContrast, Rescale, Resize
+from featrec.preprocessing import CLAHE, AdjustLight, BlurFaces, Denoise, Deskew, NormalizeContrast, Rescale, Resize
 
 STEPS = [
     Rescale(),
@@ -26,6 +26,7 @@ STEPS = [
     Denoise("nlm", size=3),
     AdjustLight(),
     AdjustLight(0.5, contrast=3.0, brightness=-0.4),
+    BlurFaces("lbp"),
 ]
 SHAPES = [(1, 1), (1, 1, 3), (1, 9), (7, 1, 3), (2, 3), (23, 31), (23, 31, 3)]
 

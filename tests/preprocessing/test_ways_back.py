@@ -6,7 +6,18 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 
 from featrec.images import Preprocessor, chained
-from featrec.preprocessing import CLAHE, AdjustLight, Augmented, Denoise, Deskew, Grayscale, NormalizeContrast, Rescale, Resize
+from featrec.preprocessing import (
+    CLAHE,
+    AdjustLight,
+    Augmented,
+    BlurFaces,
+    Denoise,
+    Deskew,
+    Grayscale,
+    NormalizeContrast,
+    Rescale,
+    Resize,
+)
 from featrec.preprocessing._copies import RandomChange
 from featrec.recipes import tiny_knn
 
@@ -17,7 +28,16 @@ MOVING = [
     Deskew(background="dark"),
     Deskew(background="dark", center=True),
 ]
-TONES = [CLAHE(), AdjustLight(0.5), Denoise(), Denoise("bilateral"), Grayscale(), NormalizeContrast(), Rescale()]
+TONES = [
+    CLAHE(),
+    AdjustLight(0.5),
+    BlurFaces("lbp"),
+    Denoise(),
+    Denoise("bilateral"),
+    Grayscale(),
+    NormalizeContrast(),
+    Rescale(),
+]
 CHANGES = [
     RandomChange(),
     RandomChange(flip="horizontal"),

@@ -1,4 +1,4 @@
-"""Exercises of the lessons, one module per lesson."""
+"""Exercises of the lessons. The modules in the table contain all exercises of a lesson, or import them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MODULES = {
     2: "_gradients",
     3: "_keypoints",
     4: "_bits",
-    5: "_words",
+    5: "_vocabulary",
     6: "_bags",
     7: "_pyramids",
-    8: "_residuals",
+    8: "_fisher",
     9: "_classifiers",
     10: "_networks",
 }

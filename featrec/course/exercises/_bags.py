@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featrec.course._exercise import Edge, Exercise
-from featrec.course._judge import Rules
+from featrec.course._match import Rules
 
 __all__ = ["EXERCISES"]
 
@@ -131,7 +131,7 @@ def _share_of_nothing(words: np.ndarray, k: int) -> np.ndarray:
 BAG = Exercise(
     bag,
     _words,
-    Rules("one share per word", low=0, high=1, total=1),
+    Rules("one share per word", low=0, high=1, total=1, scale_free=True),
     (
         _without_range,
         _wrong_edges,

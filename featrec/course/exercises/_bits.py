@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featrec.course._exercise import Edge, Exercise
-from featrec.course._judge import Rules
+from featrec.course._match import Rules
 
 __all__ = ["EXERCISES"]
 

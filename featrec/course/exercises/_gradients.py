@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from featrec.course._exercise import Edge, Exercise
-from featrec.course._judge import Rules
+from featrec.course._match import Rules
 
 __all__ = ["EXERCISES"]
+
+INDICES = {"out of bounds": "The first index counts rows (y), the second columns (x); pixel y lies in the cell y // side."}
 
 
 def _image(random: np.random.Generator) -> tuple:
@@ -57,12 +59,33 @@ def _with_numpy(image: np.ndarray) -> np.ndarray:
     return np.stack(np.gradient(image.astype(float))[::-1])
 
 
+def _with_numpy_rows_first(image: np.ndarray) -> np.ndarray:
+    """np.gradient returns dy before dx, divides by 2, and uses one-sided differences at the border. Here dx comes first, the
+    border is zero, and nothing is divided."""
+    return np.stack(np.gradient(image.astype(float)))
+
+
+def _one_sided_border(image: np.ndarray) -> np.ndarray:
+    """One-sided differences at the border: a neighbour is missing there, so the border is zero."""
+    return 2 * _with_numpy(image)
+
+
 def _to_next(image: np.ndarray) -> np.ndarray:
     """Difference to the next pixel: use the neighbours on both sides, so that the result belongs to the pixel between them."""
     found = np.zeros((2, *image.shape))
     found[0, :, :-1] = np.diff(image.astype(float), axis=1)
     found[1, :-1] = np.diff(image.astype(float), axis=0)
     return found
+
+
+def _from_last(image: np.ndarray) -> np.ndarray:
+    """Difference from the pixel before: use the neighbours on both sides, so that the result belongs to the pixel between."""
+    return np.stack([np.roll(part, 1, axis) for part, axis in zip(_to_next(image), (1, 0), strict=True)])
+
+
+def _magnitudes(image: np.ndarray) -> np.ndarray:
+    """Magnitudes: return dx and dy themselves, one after the other along the first axis."""
+    return np.hypot(*image_gradients(image))
 
 
 def _around_the_border(image: np.ndarray) -> np.ndarray:
@@ -91,7 +114,11 @@ IMAGE_GRADIENTS = Exercise(
         _absolute_values,
         _halved,
         _with_numpy,
+        _with_numpy_rows_first,
+        _one_sided_border,
         _to_next,
+        _from_last,
+        _magnitudes,
         _around_the_border,
         _without_border,
         _directions_last,
@@ -113,6 +140,10 @@ def _vectors(random: np.random.Generator) -> tuple:
 
 def _half_turn(random: np.random.Generator) -> tuple:
     return np.array([[-1.0, -2.0, 3.0, 0.0]]), np.array([[0.0, 0.0, 0.0, 0.0]]), int(random.integers(7, 11))
+
+
+def _upright(random: np.random.Generator) -> tuple:
+    return np.array([[0.0, 0.0, 1.0]]), np.array([[2.0, 0.0, 1.0]]), int(random.integers(7, 11))
 
 
 def orientation_bins(dx: np.ndarray, dy: np.ndarray, n_bins: int) -> np.ndarray:
@@ -182,6 +213,11 @@ def _half_turn_added(dx: np.ndarray, dy: np.ndarray, n_bins: int) -> np.ndarray:
     return (np.where(angles < 0, angles + 180, angles) / 180 * n_bins).astype(int)
 
 
+def _by_quotient(dx: np.ndarray, dy: np.ndarray, n_bins: int) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return (np.degrees(np.arctan(dy / dx)) % 180 / 180 * n_bins).astype(int)
+
+
 ORIENTATION_BINS = Exercise(
     orientation_bins,
     _vectors,
@@ -200,6 +236,11 @@ ORIENTATION_BINS = Exercise(
         _angles,
     ),
     (
+        Edge(
+            "Where dx is 0, dy / dx divides by 0. np.arctan2(dy, dx) needs no division, and is 0 for a pixel without gradient.",
+            _upright,
+            _by_quotient,
+        ),
         Edge(
             "Off by one: 180 degrees is the same orientation as 0, but gets the bin n_bins, which does not exist. Take angles "
             "modulo 180.",
@@ -294,6 +335,15 @@ def _bins_shifted(magnitudes: np.ndarray, bins: np.ndarray, n_bins: int, side: i
     return np.roll(cell_histograms(magnitudes, bins, n_bins, side), 1, axis=2)
 
 
+def _remainders(magnitudes: np.ndarray, bins: np.ndarray, n_bins: int, side: int) -> np.ndarray:
+    """The remainder instead of the quotient: pixel y lies in the cell y // side."""
+    rows, columns = magnitudes.shape[0] // side, magnitudes.shape[1] // side
+    cells = np.zeros((rows, columns, n_bins))
+    y, x = np.mgrid[: rows * side, : columns * side]
+    np.add.at(cells, (y % rows, x % columns, bins[y, x]), magnitudes[y, x])
+    return cells / side**2
+
+
 def _rounded_up(magnitudes: np.ndarray, bins: np.ndarray, n_bins: int, side: int) -> np.ndarray:
     """Incomplete cells at the border: use whole cells only, height // side rows and width // side columns."""
     height, width = magnitudes.shape
@@ -309,7 +359,7 @@ def _at_least_one_column(magnitudes: np.ndarray, bins: np.ndarray, n_bins: int, 
 CELL_HISTOGRAMS = Exercise(
     cell_histograms,
     _votes,
-    Rules("rows and columns of cells, n_bins numbers each", low=0),
+    Rules("rows and columns of cells, n_bins numbers each", low=0, error_hints=INDICES),
     (
         _counted,
         _not_divided,
@@ -320,6 +370,7 @@ CELL_HISTOGRAMS = Exercise(
         _without_range,
         _overwritten,
         _bins_shifted,
+        _remainders,
         _rounded_up,
     ),
     (

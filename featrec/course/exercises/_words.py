@@ -1,13 +1,13 @@
-"""Lesson 5: assign descriptors to words, move words, learn a vocabulary."""
+"""Lesson 5, first exercises: assign descriptors to words, and move words."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from featrec.course._exercise import Edge, Exercise
-from featrec.course._judge import Rules
+from featrec.course._match import Rules
 
-__all__ = ["EXERCISES"]
+__all__ = ["ASSIGN_WORDS", "MOVE_WORDS", "assign_words", "move_words"]
 
 BROADCAST = {"broadcast": "descriptors[:, None] - words combines every descriptor with every word: shape (n, k, d)."}
 
@@ -75,6 +75,31 @@ def _largest_product(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
     return (descriptors.astype(float) @ words.T).argmax(axis=1)
 
 
+def _smallest_angle(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """The smallest angle (cosine) instead of the smallest distance: the length of a word counts as well."""
+    return (descriptors.astype(float) @ (words / np.linalg.norm(words, axis=1, keepdims=True)).T).argmax(axis=1)
+
+
+def _largest_difference(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """Chebyshev distance: you took the largest difference. This exercise uses Euclidean distance: sum squared differences."""
+    return np.abs(descriptors[:, None].astype(float) - words).max(axis=2).argmin(axis=1)
+
+
+def _summed_over_words(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """Summed over the words: differences have shape (n, k, d), so sum over axis=2, the dimensions."""
+    return ((descriptors[:, None].astype(float) - words) ** 2).sum(axis=1).argmin(axis=1)
+
+
+def _word_itself(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """The nearest word itself instead of its index: return the argmin."""
+    return words[assign_words(descriptors, words)]
+
+
+def _counted(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """How often each word occurs: return the index of the nearest word of each descriptor. Counting is the next lesson."""
+    return np.bincount(assign_words(descriptors, words), minlength=len(words))
+
+
 def _summed_differences(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
     """Sums of signed differences: positive and negative values cancel. Square the differences before you sum."""
     return (descriptors[:, None].astype(float) - words).sum(axis=2).argmin(axis=1)
@@ -116,6 +141,11 @@ ASSIGN_WORDS = Exercise(
         _least_squared_distance,
         _all_distances,
         _largest_product,
+        _smallest_angle,
+        _largest_difference,
+        _summed_over_words,
+        _word_itself,
+        _counted,
         _summed_differences,
         _manhattan,
         _from_one,
@@ -206,6 +236,17 @@ def _last_member(descriptors: np.ndarray, assigned: np.ndarray, words: np.ndarra
     return np.stack([descriptors[assigned == number][-1] for number in range(len(words))])
 
 
+def _of_next_word(descriptors: np.ndarray, assigned: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """Off by one: words are counted from 0, so the descriptors of word j are those with assigned == j."""
+    moved = move_words(descriptors, assigned, words)
+    return np.concatenate([moved[1:], words[-1:]])
+
+
+def _mean_of_all(descriptors: np.ndarray, assigned: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """The mean of all descriptors for each word: choose the descriptors of one word first, descriptors[assigned == number]."""
+    return np.repeat(descriptors.mean(axis=0, keepdims=True), len(words), axis=0)
+
+
 def _unmoved(descriptors: np.ndarray, assigned: np.ndarray, words: np.ndarray) -> np.ndarray:
     """The words did not move: assign the mean to a row of the copy, and return the copy."""
     return words
@@ -222,9 +263,8 @@ def _members_transposed(descriptors: np.ndarray, assigned: np.ndarray, words: np
     return move_words(descriptors, assigned, words).T
 
 
-def _zero_if_empty(descriptors: np.ndarray, assigned: np.ndarray, words: np.ndarray) -> np.ndarray:
-    counts = np.bincount(assigned, minlength=len(words))[:, None]
-    return _sums(descriptors, words, assigned) / np.maximum(counts, 1)
+def _mean_of_none(descriptors: np.ndarray, assigned: np.ndarray, words: np.ndarray) -> np.ndarray:
+    return _sums(descriptors, words, assigned) / np.bincount(assigned, minlength=len(words))[:, None]
 
 
 def _overflowing_sums(descriptors: np.ndarray, assigned: np.ndarray, words: np.ndarray) -> np.ndarray:
@@ -246,6 +286,8 @@ MOVE_WORDS = Exercise(
         _medians,
         _first_member,
         _last_member,
+        _of_next_word,
+        _mean_of_all,
         _unmoved,
         _halfway,
         _members_transposed,
@@ -254,7 +296,7 @@ MOVE_WORDS = Exercise(
         Edge(
             "A word without descriptors: the mean of nothing is NaN (0 / 0). Such a word stays where it is.",
             _members_except,
-            _zero_if_empty,
+            _mean_of_none,
         ),
         Edge(
             "Bytes wrap round: as uint8, 200 + 100 is 44. Sum in floats.",
@@ -264,99 +306,3 @@ MOVE_WORDS = Exercise(
     ),
     "each word is the mean of its descriptors.",
 )
-
-
-def _two_sets(random: np.random.Generator) -> tuple:
-    """Images of a training set and a test set that differ, three words among the training descriptors, three rounds."""
-    train = [random.normal(size=(n, 4)) + 4 * random.integers(-1, 2, (n, 4)) for n in (15, 30, 20)]
-    test = [random.normal(2, 1, (25, 4)) for _ in range(2)]
-    return train, test, np.concatenate(train)[random.choice(65, 3, replace=False)], 3
-
-
-def learn_vocabulary(train: list, test: list, words: np.ndarray, n_rounds: int) -> np.ndarray:
-    """Words after some rounds of k-means on the descriptors of the training images."""
-    return _k_means(np.concatenate(train), words, n_rounds)
-
-
-def _k_means(descriptors: np.ndarray, words: np.ndarray, n_rounds: int) -> np.ndarray:
-    for _ in range(n_rounds):
-        words = move_words(descriptors, assign_words(descriptors, words), words)
-    return words
-
-
-def _from_both(train: list, test: list, words: np.ndarray, n_rounds: int) -> np.ndarray:
-    """Learned from the training and the test images: this makes the test too easy, because the words fit images that nobody
-    has seen yet. Use the training images only."""
-    return _k_means(np.concatenate([*train, *test]), words, n_rounds)
-
-
-def _from_test(train: list, test: list, words: np.ndarray, n_rounds: int) -> np.ndarray:
-    """Learned from the test images: they are for the evaluation only. Use the training images."""
-    return _k_means(np.concatenate(test), words, n_rounds)
-
-
-def _from_first_image(train: list, test: list, words: np.ndarray, n_rounds: int) -> np.ndarray:
-    """Learned from the first training image only: np.concatenate(train) joins the descriptors of all training images."""
-    return _k_means(train[0], words, n_rounds)
-
-
-def _mean_of_vocabularies(train: list, test: list, words: np.ndarray, n_rounds: int) -> np.ndarray:
-    """The mean of one vocabulary per image: an image with few descriptors counts as much as one with many. Join the
-    descriptors of all training images, and run k-means once."""
-    return np.mean([_k_means(image, words, n_rounds) for image in train], axis=0)
-
-
-def _one_image_after_another(train: list, test: list, words: np.ndarray, n_rounds: int) -> np.ndarray:
-    """One image after another: the words forget the first images. Join the descriptors of all training images."""
-    for image in train:
-        words = _k_means(image, words, n_rounds)
-    return words
-
-
-def _one_round(train: list, test: list, words: np.ndarray, n_rounds: int) -> np.ndarray:
-    """Only one round: assign and move n_rounds times, and start each round with the words of the last."""
-    return _k_means(np.concatenate(train), words, 1)
-
-
-def _round_too_many(train: list, test: list, words: np.ndarray, n_rounds: int) -> np.ndarray:
-    """One round too many: range(n_rounds) has n_rounds entries."""
-    return _k_means(np.concatenate(train), words, n_rounds + 1)
-
-
-def _round_too_few(train: list, test: list, words: np.ndarray, n_rounds: int) -> np.ndarray:
-    """One round too few: range(n_rounds) has n_rounds entries, range(1, n_rounds) one less."""
-    return _k_means(np.concatenate(train), words, n_rounds - 1)
-
-
-def _assigned_once(train: list, test: list, words: np.ndarray, n_rounds: int) -> np.ndarray:
-    """The first words came back: k-means moved nothing. Store the moved words, and assign descriptors again in each round."""
-    return words
-
-
-def _assignments(train: list, test: list, words: np.ndarray, n_rounds: int) -> np.ndarray:
-    """The word of each descriptor instead of the words: return the words."""
-    descriptors = np.concatenate(train)
-    return assign_words(descriptors, _k_means(descriptors, words, n_rounds))
-
-
-LEARN_VOCABULARY = Exercise(
-    learn_vocabulary,
-    _two_sets,
-    Rules("k words of d numbers"),
-    (
-        _from_both,
-        _from_test,
-        _from_first_image,
-        _mean_of_vocabularies,
-        _one_image_after_another,
-        _one_round,
-        _round_too_many,
-        _round_too_few,
-        _assigned_once,
-        _assignments,
-    ),
-    (),
-    "the words come from the training images only.",
-)
-
-EXERCISES = (ASSIGN_WORDS, MOVE_WORDS, LEARN_VOCABULARY)

@@ -1,0 +1,71 @@
+"""Limits: what one server accepts, and for how long it waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from featrec.exceptions import InputError
+
+__all__ = ["Limits"]
+
+WHOLE = {"max_batch", "max_queue", "max_bytes", "max_pending_bytes", "max_pixels", "max_files", "max_parts", "max_connections"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one server process accepts, and for how long it waits.
+
+    Parameters
+    ----------
+    max_batch : int, default=8
+        Maximum number of images that are predicted at once. 1 turns micro-batching off.
+    max_wait_ms : float, default=2
+        Maximum time in milliseconds for which a batch waits for more images. It waits only if the batch before it had several
+        images, so a lone client never waits.
+    max_queue : int, default=64
+        Maximum number of images that wait. Further requests are answered with 503 and Retry-After.
+    max_bytes : int, default=20_000_000
+        Maximum size of the body of a request.
+    max_pending_bytes : int, default=200_000_000
+        Maximum size of all bodies that are in memory. Further requests are answered with 503.
+    max_pixels : int, default=50_000_000
+        Maximum number of pixels of an image.
+    max_files : int, default=16
+        Maximum number of images in a request.
+    max_parts : int, default=200
+        Number of parts in the answer of ``/explain``, the strongest first, if the request sets none.
+    max_connections : int, default=512
+        Maximum number of open connections.
+    header_seconds : float, default=10
+        Time that a client has to send the head of a request; then the connection is closed.
+    body_seconds : float, default=20
+        Time that a client has to send the body of a request; then it is answered with 408.
+    stop_seconds : float, default=30
+        Time that requests have to finish after the server was told to stop.
+    """
+
+    max_batch: int = 8
+    max_wait_ms: float = 2.0
+    max_queue: int = 64
+    max_bytes: int = 20_000_000
+    max_pending_bytes: int = 200_000_000
+    max_pixels: int = 50_000_000
+    max_files: int = 16
+    max_parts: int = 200
+    max_connections: int = 512
+    header_seconds: float = 10.0
+    body_seconds: float = 20.0
+    stop_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            least = 1 if field.name in WHOLE else 0
+            if not isinstance(value, int if field.name in WHOLE else (int, float)) or value < least:
+                kind = "an integer of at least 1" if least else "a number of at least 0"
+                raise InputError(f"{field.name} must be {kind}; got {value!r}")
+        if self.max_files > self.max_queue:
+            raise InputError(
+                f"max_files ({self.max_files}) is larger than max_queue ({self.max_queue}), so the largest request could never "
+                "be accepted; raise max_queue or lower max_files"
+            )
