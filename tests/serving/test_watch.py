@@ -12,7 +12,7 @@ from featrec.base import Estimator
 from featrec.descriptors import TinyImage
 from featrec.evaluation import Drift
 from featrec.exceptions import InputError
-from featrec.serving import Watch
+from featrec.serving import Predictor, Watch
 
 LEVELS = {"dark": 40, "gray": 120, "light": 200}
 
@@ -147,3 +147,13 @@ def test_summary_of_nothing(model):
 def test_parameters_are_checked(model, options, match):
     with pytest.raises(InputError, match=match):
         Watch(**{"model": model, **options})
+
+
+def test_a_predictor_watches_with_the_same_codes_and_confidences(model, rng):
+    images = [noisy("gray", rng) for _ in range(130)] + [noisy("light", rng) for _ in range(60)]
+    watch, drift = Watch(model, drift=Drift(60, window=40)), Drift(60, window=40)
+    for image in images:
+        watch.predict(image)
+    Predictor(model, drift=drift, batch_size=7).predict(images)
+    assert drift.drifted
+    assert drift.gauges() == pytest.approx(watch.drift.gauges())
