@@ -156,14 +156,17 @@ def panned(image: np.ndarray) -> list[np.ndarray]:
 def alarms(model: Any, images: Any, *, n_runs: int, n_frames: int, n_images: int) -> dict[str, Any]:
     """Count the runs with alarms, by stream and reference."""
     held_out, shown = halves(images)
-    summary = TrainingSummary.of(model, [image_at(images, row) for row in held_out])
     streams = {
         "drawn": (Pool(model, (image_at(images, row) for row in shown)), 1),
         "panned": (Pool(model, (frame for row in shown[:n_images] for frame in panned(image_at(images, row)))), N_PAN),
     }
+    summaries = {
+        "drawn": TrainingSummary.of(model, [image_at(images, row) for row in held_out]),
+        "panned": TrainingSummary.of(model, [panned(image_at(images, row))[N_PAN // 2] for row in held_out]),
+    }
     found: dict[str, Any] = {}
     for stream, (pool, repeats) in streams.items():
-        for name, reference in (("training", summary), ("first:200", N_FIRST)):
+        for name, reference in (("training", summaries[stream]), ("first:200", N_FIRST)):
             counts, thins = [], []
             for run in range(n_runs):
                 drift, random = Drift(reference), np.random.default_rng((1, run))

@@ -46,8 +46,8 @@ class Drift:
     without any change, the expected number of false alarms is at most `alpha`.
 
     **Images that follow each other** in a film are not independent. The distance at which their correlation falls below 0.1 is
-    estimated from the first images, and one image per such distance is used. If all first images show one scene, another scene
-    is a change, too.
+    estimated from the first images, and one image per 1.5 such distances is used. If all first images show one scene, another
+    scene is a change, too.
 
     Parameters
     ----------

@@ -97,6 +97,6 @@ def test_p_values_of_equal_samples_are_rarely_small():
 def test_correlation_length(rng):
     assert correlation_length(rng.normal(size=(200, 8))) == 1
     scenes = np.repeat(rng.normal(size=(40, 8)), 10, axis=0)
-    assert 8 <= correlation_length(scenes) <= 10
+    assert 10 <= correlation_length(scenes) <= 15
     assert correlation_length(np.ones((100, 3))) == 1
     assert correlation_length(np.cumsum(rng.normal(size=(100, 1)), axis=0)) > 5
