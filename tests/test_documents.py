@@ -10,6 +10,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -128,6 +129,15 @@ def draw(root, rng, size=None, n=6):
             Image.fromarray(image).save(root / name / f"{place}.{'png' if place % 2 else 'jpg'}")
 
 
+def film(path, rng, n=120):
+    """A short video of a wave that moves."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (64, 48))
+    for number in range(n):
+        wave = 60 * np.sin((np.arange(64) + 2 * number) / 4) + rng.normal(128, 15, (48, 64))
+        writer.write(np.repeat(wave.clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2))
+    writer.release()
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A working directory with files of the names that the documents use."""
@@ -135,6 +145,7 @@ def place(tmp_path_factory):
     rng = np.random.default_rng(0)
     draw(folder / "pictures", rng)
     draw(folder / "same_size", rng, size=(64, 64))
+    film(folder / "street.avi", rng)
     (folder / "holiday.jpg").write_bytes((folder / "pictures" / "sky" / "0.jpg").read_bytes())
     (folder / "network.onnx").write_bytes(network_bytes().replace(b"feat", b"NAME"))
     (folder / "benchmarks" / "results").mkdir(parents=True)
