@@ -99,7 +99,8 @@ def wait_until_ready(process, health, seconds):
 
 
 def environment():
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # MLflow runs uvicorn
+    return {**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
 
 
 def post(address, content):
@@ -162,7 +163,7 @@ def test_mlserver_over_http(model_file, images, tmp_path):
     (tmp_path / "my.model").write_bytes(model_file.read_bytes())
     settings = {"name": "scenes", "implementation": "mlserver_runtime.FeatrecRuntime", "parameters": {"uri": "./my.model"}}
     (tmp_path / "model-settings.json").write_text(json.dumps(settings))
-    ports = {"http_port": PORT, "grpc_port": PORT + 1, "metrics_port": PORT + 2, "host": "127.0.0.1"}
+    ports = {"http_port": PORT, "grpc_port": PORT + 1, "metrics_port": PORT + 2, "host": "127.0.0.1", "parallel_workers": 0}
     (tmp_path / "settings.json").write_text(json.dumps(ports))
     address = f"http://127.0.0.1:{PORT}/v2/models/scenes"
     mlserver = [sys.executable, "-c", "from mlserver.cli import main; main()", "start", "."]

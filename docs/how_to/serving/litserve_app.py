@@ -53,7 +53,7 @@ class FeatrecAPI(litserve.LitAPI):
 def make_server(model_file, max_batch_size=8):
     # LitServe collects a batch for at most 2 ms.
     api = FeatrecAPI(model_file, max_batch_size=max_batch_size, batch_timeout=0.002)
-    return litserve.LitServer(api, accelerator="cpu", max_payload_size="30MB")
+    return litserve.LitServer(api, accelerator="cpu", max_payload_size=30_000_000)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,10 @@ Write beside this file a `model-settings.json`:
 
     {"name": "scenes", "implementation": "mlserver_runtime.FeatrecRuntime", "parameters": {"uri": "./my.model"}}
 
+and a `settings.json`, because the worker processes of MLServer 1.7.1 fail with uvloop 0.23:
+
+    {"host": "127.0.0.1", "parallel_workers": 0}
+
 and start it with `mlserver start .`. The input "image" contains encoded images as base64 text. The outputs are "label" and
 "confidence", which is NaN if the model has no probabilities.
 """
