@@ -6,7 +6,8 @@
 
 Examples and lessons run again only if their text has changed. To run all of them again, delete docs/gallery and build.
 
-Checks: spelling (codespell), links and anchors within the site, and that no page loads anything from another server.
+Checks: spelling (codespell), links and anchors within the site, that no page loads anything from another server, and that the
+first cell of each notebook installs featrec.
 """
 
 from __future__ import annotations

@@ -61,6 +61,19 @@ def test_fonts_of_style_sheets_and_an_empty_folder_are_noticed(tmp_path, problem
     assert problems(site(tmp_path, index="x")) == ["site.css: loads https://fonts.example/a.css"]
 
 
+def test_notebooks_whose_first_cell_does_not_install_are_noticed(tmp_path, problems):
+    site(tmp_path, index="x")
+    cells = {
+        "good": ("code", ["%pip install featrec"]),
+        "late": ("markdown", ["# %pip install"]),
+        "other": ("code", ["import os"]),
+    }
+    for name, (kind, source) in cells.items():
+        text = json.dumps({"cells": [{"cell_type": kind, "source": source}]})
+        (tmp_path / f"{name}.ipynb").write_text(text, encoding="utf-8")
+    assert [line.partition(":")[0] for line in problems(tmp_path)] == ["late.ipynb", "other.ipynb"]
+
+
 def test_there_are_enough_examples():
     assert len(EXAMPLES) >= 25
 
