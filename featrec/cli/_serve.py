@@ -16,7 +16,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 # Options that are fields of Limits, with their types and help; the defaults are those of Limits.
 LIMITS: dict[str, tuple[Any, str, str]] = {
-    "max_batch": (count, "N", "maximum number of images predicted at once; 1 turns micro-batching off (default: 8)"),
+    "max_batch": (count, "N", "maximum number of images predicted at once; 1 turns micro-batching off (default: 16)"),
     "max_wait_ms": (float, "MS", "maximum time that a batch waits for more images, if there are several clients (default: 2)"),
     "max_queue": (count, "N", "maximum number of images that wait; further requests get 503 (default: 64)"),
     "max_bytes": (count, "N", "maximum size of a request in bytes (default: 20,000,000)"),
