@@ -220,7 +220,7 @@ def show(rows: list[dict[str, Any]]) -> str:
         draws = [row for row in rows if row["title"] == title and row["key"].startswith("coverage")]
         if draws:
             lines += _lines_of_coverage(title, sorted(draws, key=lambda row: row["seed"]))
-    return "\n".join(lines)
+    return "\n".join(lines).strip()
 
 
 def _table_of_draws(title: str, rows: list[dict[str, Any]]) -> list[str]:
