@@ -48,6 +48,7 @@ BATCH = 200
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "fisher_svm": ("fisher_svm", {}),
     "fisher_svm, 64 words": ("fisher_svm", {"n_words": 64}),
+    "lbp_svm": ("lbp_svm", {}),
     "SqueezeNet features": (
         "cnn_svm",
         {"model": "$FEATREC_DATA/weights/squeezenet1_1.onnx", "layer": "feat", "preprocessing": "caffe", "size": 227},
