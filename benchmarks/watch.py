@@ -63,7 +63,7 @@ CHANGES: dict[str, Change] = {
     "gamma 2": curved(2),
     "gamma 0.5": curved(0.5),
 }
-IN_VIDEO = "light × 0.4"
+IN_VIDEO = "light × 0.2"
 
 
 def dataset(name: str, n: int | None) -> tuple[Any, Any]:
