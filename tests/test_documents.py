@@ -56,6 +56,11 @@ NOT_RUN = {
         "tests/benchmarks/test_end_to_end.py"
     ),
     "python benchmarks/speed.py --json benchmarks/results/speed.jsonl": BENCHMARK.format("tests/benchmarks/test_speed.py"),
+    "python benchmarks/serving.py --data $FEATREC_DATA/scene15 --out benchmarks/results/serving.jsonl": BENCHMARK.format(
+        "tests/benchmarks/test_serving.py"
+    ),
+    "IMAGES=folder locust -f benchmarks/locustfile.py --headless -u 8 -r 8 -t 60s -H http://127.0.0.1:8000": "it needs a "
+    "server that runs for a minute; it is three lines of locust",
     "ONE/bin/python benchmarks/cross_version.py write FOLDER": "it needs two installations; tests/test_versions.py",
     "OTHER/bin/python benchmarks/cross_version.py check FOLDER": "it needs two installations; tests/test_versions.py",
     "featrec serve guide.model --port 8765 &": GUIDE,
