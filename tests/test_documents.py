@@ -36,7 +36,6 @@ NOT_RUN = {
     "python docs/build_site.py --quick": "tests/docs/test_site.py builds the text if Sphinx is installed",
     'pip install ".[plot]"': "it installs",
     'pip install "featrec[serve]"': "it installs",
-    "python benchmarks/serving.py --data $FEATREC_DATA/scene15 --out benchmarks/results/serving.jsonl": "it takes half an hour",
     "python docs/lessons/visual_words.py figures": "tests/test_lessons.py runs it",
     'pip install ".[course,plot]"': "it installs",
     "python docs/course/lesson_05_words.py figures": "tests/course/test_masters.py runs it",
