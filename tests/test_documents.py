@@ -10,6 +10,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 BENCHMARK = "{} runs it on a small set"
+GUIDE = "tests/serving/test_guide.py runs the whole block in a shell"
 IN_A_COPY = "tests/test_contributing.py runs it in a copy of the repository that has what the page adds"
 NOT_RUN = {
     "python3 start.py demo": "it installs the package; tests/test_start.py runs it without a network",
@@ -33,6 +35,8 @@ NOT_RUN = {
     "python3 start.py docs": "it installs Sphinx; tests/docs/test_site.py builds the text if Sphinx is installed",
     "python docs/build_site.py --quick": "tests/docs/test_site.py builds the text if Sphinx is installed",
     'pip install ".[plot]"': "it installs",
+    'pip install "featrec[serve]"': "it installs",
+    "python benchmarks/serving.py --data $FEATREC_DATA/scene15 --out benchmarks/results/serving.jsonl": "it takes half an hour",
     "python docs/lessons/visual_words.py figures": "tests/test_lessons.py runs it",
     'pip install ".[course,plot]"': "it installs",
     "python docs/course/lesson_05_words.py figures": "tests/course/test_masters.py runs it",
@@ -54,6 +58,13 @@ NOT_RUN = {
     "python benchmarks/speed.py --json benchmarks/results/speed.jsonl": BENCHMARK.format("tests/benchmarks/test_speed.py"),
     "ONE/bin/python benchmarks/cross_version.py write FOLDER": "it needs two installations; tests/test_versions.py",
     "OTHER/bin/python benchmarks/cross_version.py check FOLDER": "it needs two installations; tests/test_versions.py",
+    "featrec serve guide.model --port 8765 &": GUIDE,
+    "curl --silent --fail --retry 60 --retry-delay 1 --retry-connrefused http://127.0.0.1:8765/v2/health/ready": GUIDE,
+    "curl --silent --fail -F image=@holiday.jpg http://127.0.0.1:8765/predict": GUIDE,
+    'curl --silent --fail -F image=@holiday.jpg "http://127.0.0.1:8765/explain?parts=3"': GUIDE,
+    "curl --silent --fail http://127.0.0.1:8765/metrics": GUIDE,
+    "kill %1 && wait %1": GUIDE,
+    "python benchmarks/serving.py --data $FEATREC_DATA/scene15": "it takes minutes and needs the dataset",
     ". .venv/bin/activate": "it changes the shell",
     "pip install pre-commit && pre-commit install --hook-type pre-commit --hook-type pre-push": "it installs",
     "pip install build twine && python -m build && python -m twine check --strict dist/*": "it installs",
@@ -120,6 +131,15 @@ def draw(root, rng, size=None, n=6):
             Image.fromarray(image).save(root / name / f"{place}.{'png' if place % 2 else 'jpg'}")
 
 
+def film(path, rng, n=120):
+    """A short video of a wave that moves."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (64, 48))
+    for number in range(n):
+        wave = 60 * np.sin((np.arange(64) + 2 * number) / 4) + rng.normal(128, 15, (48, 64))
+        writer.write(np.repeat(wave.clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2))
+    writer.release()
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A working directory with files of the names that the documents use."""
@@ -127,6 +147,7 @@ def place(tmp_path_factory):
     rng = np.random.default_rng(0)
     draw(folder / "pictures", rng)
     draw(folder / "same_size", rng, size=(64, 64))
+    film(folder / "street.avi", rng)
     (folder / "holiday.jpg").write_bytes((folder / "pictures" / "sky" / "0.jpg").read_bytes())
     (folder / "network.onnx").write_bytes(network_bytes().replace(b"feat", b"NAME"))
     (folder / "benchmarks" / "results").mkdir(parents=True)
@@ -155,7 +176,7 @@ def run(command):
 
 def test_the_list_of_lines_not_run_is_exact():
     """A line that is added to the list changes this number, and one that no page prints any more is taken out."""
-    assert len(NOT_RUN) == 40
+    assert len(NOT_RUN) == 49
     assert not NOT_RUN.keys() - {command for _, command in LINES}
     assert not SLOW - {command for _, command in LINES}
 

@@ -22,6 +22,7 @@ from featrec.evaluation._two_samples import (
     stability,
 )
 from featrec.exceptions import InputError
+from featrec.parallel import one_inner_thread
 
 __all__ = ["Drift"]
 
@@ -45,8 +46,8 @@ class Drift:
     without any change, the expected number of false alarms is at most `alpha`.
 
     **Images that follow each other** in a film are not independent. The distance at which their correlation falls below 0.1 is
-    estimated from the first images, and one image per such distance is used. If all first images show one scene, another scene
-    is a change, too.
+    estimated from the first images, and one image per 1.5 such distances is used. If all first images show one scene, another
+    scene is a change, too.
 
     Parameters
     ----------
@@ -148,7 +149,8 @@ class Drift:
             self._confidences.add(None if shares is None else shares[start:end])
             self._n_images, start = self._n_images + end - start, end
             if self._n_images % self.every == 0:
-                self._look()
+                with one_inner_thread():  # the products are small
+                    self._look()
 
     def gauges(self) -> dict[str, float]:
         """Return the current measures by name, for the metrics of a server; NaN before the first look.

@@ -13,6 +13,10 @@ from featrec.preprocessing import Augmented
 
 __all__ = ["Observed", "classifier_and_input", "confidences_from", "observed", "scores_of"]
 
+# Classifiers whose `predict` returns the class with the largest score, so that it need not be called. SVMs of scikit-learn are
+# not among them: their labels come from votes between pairs of classes.
+AGREE = {"CodesClassifier", "ForestClassifier", "KNeighborsClassifier", "LogisticRegression"}
+
 
 @dataclass(frozen=True, eq=False)
 class Observed:
@@ -38,8 +42,11 @@ class Observed:
 def observed(model: Any, images: Any) -> Observed:
     """Ask a fitted model about images. Codes are computed only once."""
     classifier, given = classifier_and_input(model, images)
-    labels = np.asarray(classifier.predict(given))
     scores, is_probability = scores_of(classifier, given)
+    if scores is not None and any(kind.__name__ in AGREE for kind in type(classifier).__mro__):
+        labels = np.asarray(classifier.classes_)[scores.argmax(axis=1)]
+    else:
+        labels = np.asarray(classifier.predict(given))
     codes = given if isinstance(given, np.ndarray) and given.ndim == 2 else None
     return Observed(labels, scores, confidences_from(scores, is_probability), codes)
 

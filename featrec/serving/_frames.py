@@ -115,10 +115,11 @@ def open_frames(source: str | os.PathLike | int, *, every: int = 1) -> Frames:
 class _Folder(Frames):
     def __init__(self, folder: str, every: int):
         super().__init__(folder, every)
-        self.paths = sorted((entry.path for entry in os.scandir(folder) if is_image_name(entry.name)), key=_by_name)
+        with os.scandir(folder) as entries:
+            found = list(entries)
+        self.paths = sorted((entry.path for entry in found if is_image_name(entry.name)), key=_by_name)
         if not self.paths:
-            with os.scandir(folder) as entries:
-                inside = any(entry.is_dir() for entry in entries)
+            inside = any(entry.is_dir() for entry in found)
             hint = "; its subfolders are not searched" if inside else ""
             raise InputError(f"no images in {folder!r}{hint}. {EXPECTED[0].upper()}{EXPECTED[1:]}")
 

@@ -9,17 +9,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["IMPORT_NAME", "set_header_seconds"]
+__all__ = ["IMPORT_NAME"]
 
 # uvicorn imports the class by this name in each process.
 IMPORT_NAME = f"{__name__}:DeadlineProtocol"
-
-_SECONDS = [10.0]
-
-
-def set_header_seconds(seconds: float) -> None:
-    """Set the deadline of new connections of this process."""
-    _SECONDS[0] = seconds
 
 
 def __getattr__(name: str) -> Any:
@@ -61,7 +54,7 @@ def _protocol() -> type:
 
         def _start(self) -> None:
             self._stop()
-            self.deadline = self.loop.call_later(_SECONDS[0], self.transport.close)
+            self.deadline = self.loop.call_later(vars(self.config)["header_seconds"], self.transport.close)
 
         def _stop(self) -> None:
             if self.deadline is not None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from featrec.evaluation import observed
 from featrec.exceptions import InputError
+from featrec.parallel import alone, one_inner_thread
 
 if TYPE_CHECKING:
     from featrec.evaluation import Drift, DriftReport, Observed
@@ -157,10 +158,10 @@ class Watch:
         prediction : FramePrediction
         """
         if self._begin is None:
-            observed(self.model, [image])
+            self._observed(image)
             self._begin = time.perf_counter()
         start = time.perf_counter()
-        found = observed(self.model, [image])
+        found = self._observed(image)
         label = _plain(found.labels[0])
         smoothed = _plain(self._smooth(label, None if found.scores is None else found.scores[0]))
         if self.drift is not None:
@@ -197,6 +198,11 @@ class Watch:
             n_changes=self._n_changes,
             drift=None if self.drift is None else self.drift.report(),
         )
+
+    def _observed(self, image: np.ndarray) -> Observed:
+        """Ask the model, on one core: starting threads for a single frame takes longer than they save."""
+        with alone(), one_inner_thread():
+            return observed(self.model, [image])
 
     def _count(self, smoothed: Any, seconds: float) -> bool:
         first = not self._times

@@ -81,7 +81,7 @@ def test_bench(tmp_path):
 def test_an_unknown_table_is_refused(tmp_path):
     with pytest.raises(
         ValueError,
-        match="a table shows bench, comparison, decision, end_to_end, few, networks, plot, robustness, speed, "
+        match="a table shows bench, comparison, decision, end_to_end, few, networks, plot, robustness, serving, speed, "
         "unknown, verdict; got 'figure x'",
     ):
         render.table("figure x", tmp_path)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from featrec.cli import main
-from featrec.course import _fence, find_submissions, lay_out, read_deadlines, write_gradebook
+from featrec.course import _fence, find_submissions, grade_cohort, lay_out, read_deadlines, write_gradebook
 from featrec.course._autograder import grader_files
 from featrec.course._fence import choose_fence, fenced_command
 from featrec.course._fenced import landlock_version
@@ -253,8 +254,6 @@ os.kill(os.getppid(), 9)
 @pytest.mark.slow
 def test_right_half_right_empty_and_hostile_notebooks(terms, tmp_path):
     """Also those that loop forever, write or read outside their folder, or call featrec."""
-    from featrec.course import grade_cohort
-
     try:
         choose_fence()
     except FeatrecError as error:
@@ -298,6 +297,39 @@ def test_right_half_right_empty_and_hostile_notebooks(terms, tmp_path):
     assert grades["forges"].total == 0
     assert grades["forges"].problem.startswith("stopped")
     assert "featrec is blocked while exercises are graded" in grades["featrec"].hints["assign_words"]
+
+
+@pytest.mark.slow
+def test_thirty_notebooks_are_graded_in_five_minutes(tmp_path):
+    """Each lesson right, with its first two exercises only, and with blanks, two at a time."""
+    pytest.importorskip("nbformat")
+    pytest.importorskip("otter")
+    try:
+        choose_fence()
+    except FeatrecError as error:
+        pytest.skip(str(error))
+    lay_out(tmp_path / "course", "2027a")
+    for lesson in sorted(MODULES):
+        master = load_master(lesson)
+        blank = [cell.source for cell in master.student_cells(0) if cell.kind == "code"]
+        solved = {cell.source: right.source for cell, right in zip(master.student_cells(0), _shown(master), strict=True)}
+        exercises = [cell.source for cell in master.student_cells(0) if "exercise" in cell.tags]
+        for student, n_solved in (("right", 3), ("half", 2), ("blank", 0)):
+            cells = [solved[source] if source in exercises[:n_solved] else source for source in blank]
+            write_notebook(tmp_path / "in" / f"{student}{lesson}" / f"{master.name}.ipynb", cells)
+    begun = time.monotonic()
+    graded = grade_cohort(find_submissions(tmp_path / "in"), tmp_path / "course" / "autograder")
+    assert time.monotonic() - begun < 300
+    assert len(graded) == 30
+    totals = {one.student: grade.total for one, grade in graded}
+    assert [grade.problem for _, grade in graded] == [""] * 30
+    for lesson in MODULES:
+        assert (totals[f"right{lesson}"], totals[f"half{lesson}"], totals[f"blank{lesson}"]) == (9, 6, 0)
+
+
+def _shown(master):
+    """The cells of instructors that students also get."""
+    return [cell for cell in master.cells if not {"solution", "instructor"} & set(cell.tags)]
 
 
 def test_students_lessons_and_times_are_read_from_names(tmp_path):

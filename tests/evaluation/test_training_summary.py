@@ -1,0 +1,165 @@
+"""TrainingSummary: what it contains, and that a model file keeps it."""
+
+import numpy as np
+import pytest
+from sklearn.base import ClassifierMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
+
+from featrec.base import Estimator
+from featrec.datasets import load_dataset
+from featrec.descriptors import TinyImage
+from featrec.evaluation import TrainingSummary, observed
+from featrec.evaluation._two_samples import projected
+from featrec.exceptions import InputError, ModelFileError
+from featrec.persistence import load, save
+
+
+@pytest.fixture(scope="module")
+def sets():
+    train, test = load_dataset("digits")
+    return train[:300], train.labels[:300], test[:200]
+
+
+def fitted(head, sets):
+    return make_pipeline(TinyImage(size=(8, 8)), head).fit(sets[0], sets[1])
+
+
+@pytest.fixture(scope="module")
+def bayes(sets):
+    return fitted(GaussianNB(), sets)
+
+
+def test_of_images_that_the_model_was_not_fitted_on(bayes, sets):
+    summary = TrainingSummary.of(bayes, sets[2])
+    codes = bayes[:-1].transform(sets[2])
+    np.testing.assert_array_equal(summary.codes, projected(codes))
+    np.testing.assert_allclose(summary.confidences, bayes.predict_proba(sets[2]).max(axis=1), rtol=1e-6)
+    assert (summary.width, summary.n_images) == (64, 200)
+
+
+def test_without_probabilities_the_confidence_is_a_distance(sets):
+    model = fitted(LinearSVC(random_state=0), sets)
+    values = np.sort(model.decision_function(sets[2]), axis=1)
+    np.testing.assert_allclose(TrainingSummary.of(model, sets[2]).confidences, values[:, -1] - values[:, -2], rtol=1e-5)
+
+
+def test_two_classes(sets):
+    rows = np.flatnonzero(np.isin(sets[1], ["0", "1"]))
+    model = make_pipeline(TinyImage(size=(8, 8)), LinearSVC(random_state=0)).fit(sets[0][rows], sets[1][rows])
+    found = TrainingSummary.of(model, sets[2]).confidences
+    np.testing.assert_allclose(found, 2 * np.abs(model.decision_function(sets[2])), rtol=1e-5, atol=1e-6)
+
+
+def test_confidences_on_the_training_set_are_those_of_copies_without_the_image(sets):
+    model = fitted(LinearSVC(random_state=0), sets)
+    summary = TrainingSummary.of(model, sets[0], sets[1])
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    codes = model[:-1].transform(sets[0])
+    values = np.sort(cross_val_predict(clone(model[-1]), codes, sets[1], cv=folds, method="decision_function"), axis=1)
+    np.testing.assert_allclose(summary.confidences, values[:, -1] - values[:, -2], rtol=1e-5)
+    too_sure = TrainingSummary.of(model, sets[0])
+    assert np.median(too_sure.confidences) > 1.05 * np.median(summary.confidences)
+
+
+def test_at_most_500_images_are_kept(bayes):
+    train, _ = load_dataset("digits")
+    summary = TrainingSummary.of(bayes, train[:800])
+    assert summary.codes.shape == (500, 32)
+    assert summary.confidences.shape == (500,)
+    assert summary.n_images == 800
+
+
+def test_frozen_and_nested_models_have_codes(bayes, sets):
+    expected = observed(bayes, sets[2])
+    for model in (FrozenEstimator(bayes), make_pipeline(bayes[0], FrozenEstimator(bayes[-1]))):
+        found = observed(model, sets[2])
+        np.testing.assert_array_equal(found.codes, expected.codes)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+
+
+class OnImages(ClassifierMixin, Estimator):
+    """A classifier that takes images and has no scores."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.array([self.classes_[0]] * len(X))
+
+
+def test_models_that_have_too_little(bayes, sets):
+    model = OnImages().fit(sets[0], sets[1])
+    with pytest.raises(InputError, match=r"a summary needs codes or confidences\. The model has neither"):
+        TrainingSummary.of(model, sets[2])
+    with pytest.raises(
+        InputError, match=r"a OnImages takes images instead of codes.*pass images that the model was not fitted on"
+    ):
+        TrainingSummary.of(model, sets[0], sets[1])
+    with pytest.raises(InputError, match="a summary needs at least two images; got 1"):
+        TrainingSummary.of(bayes, sets[2][:1])
+    with pytest.raises(InputError, match="is a string, not a model"):
+        TrainingSummary.of("model.featrec", sets[2])
+
+
+def test_a_model_file_keeps_it(bayes, sets, tmp_path):
+    path = tmp_path / "model.featrec"
+    summary = TrainingSummary.of(bayes, sets[2])
+    save(bayes, path, summary=summary)
+    found = TrainingSummary.load(path)
+    np.testing.assert_array_equal(found.codes, summary.codes)
+    np.testing.assert_array_equal(found.confidences, summary.confidences)
+    assert (found.width, found.n_images) == (summary.width, summary.n_images)
+    model = load(path)
+    assert type(model) is type(bayes)
+    np.testing.assert_array_equal(model.predict(sets[2]), bayes.predict(sets[2]))
+
+
+def test_files_without_it(bayes, tmp_path):
+    path = tmp_path / "model.featrec"
+    save(bayes, path)
+    with pytest.raises(InputError, match=r"model\.featrec' has no summary.*featrec train --keep-summary"):
+        TrainingSummary.load(path)
+    with pytest.raises(InputError, match=r"summary must be a TrainingSummary.*got int"):
+        save(bayes, path, summary=3)
+
+
+ARRAYS = {
+    "counts": np.array([64, 9], np.int64),
+    "codes": np.zeros((9, 32), np.float32),
+    "confidences": np.zeros(9, np.float32),
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"counts": None}, "expected the arrays counts, codes and confidences"),
+        ({"more": np.zeros(2)}, "expected the arrays counts, codes and confidences; got .*more"),
+        ({"counts": np.array([64, -1])}, "counts must be the width of a code and a number of images"),
+        ({"counts": np.array([64.0, 9.0])}, "counts must be finite int64"),
+        ({"counts": np.array([20, 9])}, "codes of width 20 have 20 projections; got 32"),
+        ({"codes": None}, "a width of 64 without codes"),
+        ({"codes": np.zeros((9, 32))}, "codes must be finite float32 with 2 axes and 2 to 500 rows; got float64"),
+        ({"codes": np.zeros((501, 32), np.float32)}, "codes must be finite float32"),
+        ({"codes": np.full((9, 32), np.nan, np.float32)}, "codes must be finite float32"),
+        ({"confidences": np.zeros((9, 1), np.float32)}, "confidences must be finite float32 with 1 axes"),
+        ({"confidences": np.full(9, np.inf, np.float32)}, "confidences must be finite float32"),
+    ],
+)
+def test_edited_arrays_are_refused(change, match, bayes, tmp_path):
+    arrays = {name: array for name, array in (ARRAYS | change).items() if array is not None}
+    with pytest.raises(InputError, match=match):
+        TrainingSummary.from_arrays(arrays)
+
+    class Crafted:
+        def to_arrays(self):
+            return arrays
+
+    save(bayes, tmp_path / "crafted.featrec", summary=Crafted())
+    with pytest.raises(ModelFileError, match=f"crafted.featrec': its summary was not written by save .*{match}"):
+        TrainingSummary.load(tmp_path / "crafted.featrec")
