@@ -159,7 +159,7 @@ def costs(network: Entry, engineered: Entry) -> list[str]:
             ratio = ours / theirs if less else theirs / ours
             doubtful = name != "model_bytes" and ratio < 1 and len(network.runs) == 1
             if not doubtful and max(ratio, 1 / ratio) >= WORTH_TELLING:
-                cheaper[ratio > 1].append(told.format(_number(max(ratio, 1 / ratio))))
+                cheaper[ratio > 1].append(told.format(number(max(ratio, 1 / ratio))))
     subjects = ((network, f"**The network {network.title}**"), (engineered, f"{engineered.title}"))
     return [f"{told} {_and(cheaper[one.network])}." for one, told in subjects if cheaper[one.network]]
 
@@ -190,7 +190,7 @@ def _line(one: Entry, entries: Sequence[Entry]) -> list[str]:
     shown = []
     for name, unit in (("fit_seconds", 60), ("images_per_second", 1), ("model_bytes", 1e6), ("peak_mb", 1)):
         found = _figure(one, name)
-        shown.append("–" if found is None else _number(found / unit))
+        shown.append("–" if found is None else number(found / unit))
     return [title, _accuracy(one), _against(one, best), *shown]
 
 
@@ -223,7 +223,8 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2f}"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Format a number with three digits, or with all of them before the point."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 

@@ -89,7 +89,7 @@ def _cell(one: Figure | None) -> str:
     if one is None:
         return "not measured"
     low, high = one["interval"]
-    cost = f"{one['images_per_second']:,.0f} images/s, {one['megabytes']:,.3g} MB"
+    cost = f"{one['images_per_second']:,.0f} images/s, {comparison.number(one['megabytes'])} MB"
     return f"{one['title']}: {one['accuracy']:.1f} % ({low:.1f} to {high:.1f}); {cost}"
 
 

@@ -11,8 +11,8 @@ A table is between two marks. The first mark names the type of table and a file 
 ``bench FILE``, ``comparison FILE`` and ``few FILE`` accept the conditions ``dataset``, ``split``, ``recipe``, ``title`` (each
 a name) and ``validation`` (yes or no). ``comparison`` adds sentences, and the rows of benchmarks/FILE.toml without a result.
 ``speed FILE`` accepts ``topic=NAME``, ``networks FILE`` ``dataset=NAME``. ``decision FILE``, ``end_to_end FILE``, ``robustness
-FILE`` and ``verdict FILE`` (which reads all files that docs/comparison.md shows) accept no conditions. ``plot FILE`` shows
-docs/pictures/FILE.svg.
+FILE``, ``serving FILE``, ``unknown FILE`` and ``verdict FILE`` (which reads all files that docs/comparison.md shows) accept no
+conditions. ``plot FILE`` shows docs/pictures/FILE.svg.
 """
 
 from __future__ import annotations
@@ -29,7 +29,18 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from benchmarks import comparison, decision, end_to_end, few_images, networks_table, robustness, speed, verdict  # noqa: E402
+from benchmarks import (  # noqa: E402
+    comparison,
+    decision,
+    end_to_end,
+    few_images,
+    networks_table,
+    robustness,
+    serving,
+    speed,
+    unknown,
+    verdict,
+)
 from featrec.cli._bench_results import measured_on, read_results, tables  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -127,6 +138,19 @@ def _networks(path: Path, wanted: dict[str, str]) -> str:
     return f"{networks_table.table(rows)}\n\n{_measured_on(rows)}" if rows else NOTHING
 
 
+def _serving(path: Path, wanted: dict[str, str]) -> str:
+    rows = _lines(path)
+    last = {row["measurement"]: row for row in rows}
+    loads = sorted(row["load_before"] for row in last.values())
+    busy = f"Load of the machine by other programs before the measurements: {loads[0]:.1f} to {loads[-1]:.1f}."
+    return f"{serving.table(rows)}\n\n{busy}\n\n{_measured_on(last.values())}"
+
+
+def _unknown(path: Path, wanted: dict[str, str]) -> str:
+    rows = list(read_results(path).values())
+    return f"{unknown.show(rows)}\n\n{_measured_on(rows)}" if rows else NOTHING
+
+
 def _verdict(path: Path, wanted: dict[str, str]) -> str:
     return verdict.verdict(path.parent)
 
@@ -153,7 +177,9 @@ KINDS: dict[str, Callable[[Path, dict[str, str]], str]] = {
     "networks": _networks,
     "plot": _plot,
     "robustness": _robustness,
+    "serving": _serving,
     "speed": _speed,
+    "unknown": _unknown,
     "verdict": _verdict,
 }
 

@@ -4,9 +4,10 @@
     python benchmarks/serving.py --data $FEATREC_DATA/scene15 --out benchmarks/results/serving.jsonl
     python benchmarks/serving.py --data $FEATREC_DATA/scene15 --only batching --only lone
 
-The recipe is trained on DATA/train, and `featrec serve` answers the files of DATA/test. The clients (serving_client.py) have a core
-of their own, the server has the others; `--shared` lets the server use all. Servers that are compared run in turns. Each answer
-is compared with the prediction of the model.
+The recipe is trained on DATA/train, and `featrec serve` answers the files of DATA/test. The clients (serving_client.py) have a
+core of their own, the server has the others; `--shared` lets the server use all. Servers that are compared run in turns. Each
+answer is compared with the prediction of the model. The processor time of the server for a request depends less on other
+programs than its throughput.
 """
 
 from __future__ import annotations
@@ -15,18 +16,14 @@ import argparse
 import json
 import os
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -35,109 +32,15 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from benchmarks.serving_client import LOST, Exchange, exchanges, run_client  # noqa: E402
+from benchmarks.serving_process import HOST, Server, serving  # noqa: E402
 from featrec.cli._bench_results import append, measured_on, stamp  # noqa: E402
 
-HOST = "127.0.0.1"
 CLIENT = Path(__file__).with_name("serving_client.py")
-START_SECONDS, STOP_SECONDS = 120, 30
 # The server takes a file that has not changed between two looks, a second apart.
 SWAP_SECONDS = 4.0
+# End of the labels of the model that replaces the other one.
+NEW = " (new)"
 HEADER = ("measurement", "result", "goal", "met")
-
-
-class Server:
-    """A running `featrec serve`."""
-
-    def __init__(self, process: subprocess.Popen, port: int):
-        self.process, self.port = process, port
-
-    def is_ready(self) -> bool:
-        """Whether it answers that the model is ready."""
-        try:
-            with urllib.request.urlopen(f"http://{HOST}:{self.port}/page.css", timeout=5) as answer:
-                return answer.status == 200
-        except (OSError, urllib.error.HTTPError):
-            return False
-
-    def megabytes(self) -> float:
-        """Return the memory of the process and its workers."""
-        return sum(map(resident_megabytes, family(self.process.pid)))
-
-    def processor_seconds(self) -> float:
-        """Return the processor time of the process and its workers so far."""
-        return sum(map(processor_seconds, family(self.process.pid)))
-
-    def stop(self) -> float:
-        """Send SIGTERM; return the seconds until the end."""
-        start = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(STOP_SECONDS)
-        return time.monotonic() - start
-
-
-def family(pid: int) -> list[int]:
-    """Return a process and its descendants."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return [pid]
-    return [pid, *(each for child in children for each in family(int(child)))]
-
-
-def resident_megabytes(pid: int) -> float:
-    """Return the memory of one process that is not swapped out."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
-
-
-def processor_seconds(pid: int) -> float:
-    """Return the processor time of one process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def free_port() -> int:
-    """Return a port that nobody uses now."""
-    with socket.socket() as found:
-        found.bind((HOST, 0))
-        port: int = found.getsockname()[1]
-    return port
-
-
-@contextmanager
-def serving(model: Path, *options: str, cores: set[int] | None = None) -> Iterator[Server]:
-    """Start a server and wait until it is ready."""
-    port = free_port()
-    command = [sys.executable, "-m", "featrec", "serve", str(model), "--port", str(port), *options]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-
-    def limit() -> None:
-        if cores:
-            os.sched_setaffinity(0, cores)
-
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log, preexec_fn=limit)
-        server = Server(process, port)
-        try:
-            _wait_until_ready(server, log)
-            yield server
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(STOP_SECONDS)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
-
-
-def _wait_until_ready(server: Server, log: Any) -> None:
-    until = time.monotonic() + START_SECONDS
-    while not server.is_ready():
-        if server.process.poll() is not None or time.monotonic() > until:
-            log.seek(0)
-            raise SystemExit(f"the server did not start: {log.read()[-2000:]}")
-        time.sleep(0.1)
 
 
 class Bench:
@@ -282,18 +185,12 @@ def swap(bench: Bench) -> dict[str, Any]:
             swaps.append(time.monotonic())
 
     with bench.server(model=folder) as server:
-        found = _beside(replace_often, lambda: run_client(bench.plan(server, bench.options.clients, seconds=bench.options.seconds)))
+        found = _beside(
+            replace_often, lambda: run_client(bench.plan(server, bench.options.clients, seconds=bench.options.seconds))
+        )
     told = bench.told(found, [(label, label + NEW) for label in bench.labels])
-    changes = sum(a.label is not None and a.label.endswith(NEW) != b.label.endswith(NEW) for a, b in _in_turn(found))
-    return told | {"swaps": len(swaps), "of_the_other": sum((one.label or "").endswith(NEW) for one in found), "changes": changes}
-
-
-NEW = " (new)"
-
-
-def _in_turn(found: Sequence[Exchange]) -> Iterator[tuple[Exchange, Exchange]]:
-    good = [one for one in found if one.label is not None]
-    return zip(good, good[1:], strict=False)  # type: ignore[return-value]
+    of_the_other = sum((one.label or "").endswith(NEW) for one in found)
+    return told | {"swaps": len(swaps), "of_the_other": of_the_other}
 
 
 def _renamed(model: Any) -> Any:
@@ -322,7 +219,9 @@ def stop(bench: Bench) -> dict[str, Any]:
     seconds, codes = [], []
     for _ in range(bench.options.rounds):
         with bench.server() as server:
-            client = subprocess.Popen([sys.executable, "-P", str(CLIENT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            client = subprocess.Popen(
+                [sys.executable, "-P", str(CLIENT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
             assert client.stdin is not None
             client.stdin.write(json.dumps(bench.plan(server, bench.options.clients, seconds=3)))
             client.stdin.close()

@@ -34,7 +34,8 @@ class Exchange(NamedTuple):
 
 def request_bytes(image: bytes, host: str, path: str = "/predict") -> bytes:
     """Return an HTTP request with one image as a form."""
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="image.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    named = 'Content-Disposition: form-data; name="image"; filename="image.jpg"'
+    head = f"--{BOUNDARY}\r\n{named}\r\nContent-Type: image/jpeg\r\n\r\n"
     body = head.encode() + image + f"\r\n--{BOUNDARY}--\r\n".encode()
     return (
         f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n"

@@ -175,11 +175,15 @@ def cells(line: dict[str, Any]) -> list[str]:
         return [*about, "–", "–", "failed", "–", f"{line['target']:g}", "**no**", "–"]
     share = "–" if line["share"] is None else f"{100 * line['share']:.0f} % of {line['share_of']}"
     figures = [
-        f"{line['ours_ms']:.3g}",
-        f"{line['theirs_ms']:.3g}",
+        _milliseconds(line["ours_ms"]),
+        _milliseconds(line["theirs_ms"]),
         f"{line['ratio']:.3g} ({line['low']:.3g} to {line['high']:.3g})",
     ]
     return [*about, *figures, f"{line['cpu_ratio']:.3g}", f"{line['target']:g}", "yes" if line["met"] else "**no**", share]
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def keep(lines: Sequence[dict[str, Any]], path: Path) -> None:

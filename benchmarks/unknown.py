@@ -48,6 +48,7 @@ BATCH = 200
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "fisher_svm": ("fisher_svm", {}),
     "fisher_svm, 64 words": ("fisher_svm", {"n_words": 64}),
+    "lbp_svm": ("lbp_svm", {}),
     "SqueezeNet features": (
         "cnn_svm",
         {"model": "$FEATREC_DATA/weights/squeezenet1_1.onnx", "layer": "feat", "preprocessing": "caffe", "size": 227},
@@ -220,7 +221,7 @@ def show(rows: list[dict[str, Any]]) -> str:
         draws = [row for row in rows if row["title"] == title and row["key"].startswith("coverage")]
         if draws:
             lines += _lines_of_coverage(title, sorted(draws, key=lambda row: row["seed"]))
-    return "\n".join(lines)
+    return "\n".join(lines).strip()
 
 
 def _table_of_draws(title: str, rows: list[dict[str, Any]]) -> list[str]:

@@ -23,7 +23,7 @@ const named = others.filter((each) => each.endsWith(".html"));
 const DESKTOP = { width: 1280, height: 900 };
 const PHONE = { width: 390, height: 844 }; // isMobile or hasTouch would load the page again
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-const BROWSERS = 2; // one tab each, because a browser hardly draws tabs that are not in front
+const BROWSERS = Number(process.env.BROWSERS ?? 2); // one tab each, because a browser hardly draws tabs that are not in front
 
 let failures = 0;
 const fail = (text, details = []) => { failures += 1; console.log([text, ...details].join("\n    ")); };

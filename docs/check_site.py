@@ -1,10 +1,13 @@
-"""Check the built site: links lead somewhere, images have descriptions, and nothing is loaded from another server.
+"""Check the built site.
+
+Links lead somewhere, images have descriptions, nothing is loaded from another server, and the first cell of notebooks installs.
 
 python docs/check_site.py [build/site]
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -62,7 +65,17 @@ def problems(site: Path) -> list[str]:
     for path in site.rglob("*.css"):
         outside = {each["address"] for each in IN_CSS.finditer(path.read_text(encoding="utf-8"))}
         found += [f"{path.relative_to(site)}: loads {address}" for address in outside]
+    found += [
+        f"{path.relative_to(site)}: the first cell does not install featrec"
+        for path in site.rglob("*.ipynb")
+        if "%pip install" not in _first_cell(path)
+    ]
     return sorted(found)
+
+
+def _first_cell(notebook: Path) -> str:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return "".join(cells[0]["source"]) if cells and cells[0]["cell_type"] == "code" else ""
 
 
 def _of_page(path: Path, page: Page, pages: dict[Path, Page]) -> Iterator[str]:

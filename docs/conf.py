@@ -30,6 +30,7 @@ extensions = [
     "lesson_pages",
     "mathml",
     "name_links",
+    "plain_html",
     "python_pages",
     "repository_links",
 ]

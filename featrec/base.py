@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags, _safe_indexing, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -94,8 +95,12 @@ class Estimator(CallsBack, BaseEstimator):
     _parameter_constraints: dict[str, list] = {}
 
     def _check_parameters(self) -> None:
-        """Check the parameters. Every public method calls this first, before any loop is compiled."""
-        self._validate_params()
+        """Check the parameters. Every public method calls this first, before any loop is compiled.
+
+        scikit-learn's setting ``skip_parameter_validation`` turns the check off, as it does for scikit-learn's own estimators.
+        """
+        if not get_config()["skip_parameter_validation"]:
+            self._validate_params()
         if getattr(self, "verbose", 0):
             tell_of_compiling()
 

@@ -76,8 +76,10 @@ def worker_count(n_jobs: int | None = None, *, shared_memory: bool = False) -> i
     None means the number that the joblib context sets. On a cluster, every value except 1 means all threads of the cluster. If
     `shared_memory` is True, the workers are threads of this process.
     """
+    if _ALONE.inside:
+        return 1
     backend, in_context = get_active_backend()
-    if (backend.nesting_level or 0) > 0 or _ALONE.inside or _is_task_of_dask():
+    if (backend.nesting_level or 0) > 0 or _is_task_of_dask():
         return 1
     n_jobs = in_context if n_jobs is None else n_jobs
     n_jobs = backend.default_n_jobs if n_jobs is None else n_jobs

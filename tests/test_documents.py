@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 BENCHMARK = "{} runs it on a small set"
+GUIDE = "tests/serving/test_guide.py runs the whole block in a shell"
 IN_A_COPY = "tests/test_contributing.py runs it in a copy of the repository that has what the page adds"
 NOT_RUN = {
     "python3 start.py demo": "it installs the package; tests/test_start.py runs it without a network",
@@ -34,6 +35,7 @@ NOT_RUN = {
     "python3 start.py docs": "it installs Sphinx; tests/docs/test_site.py builds the text if Sphinx is installed",
     "python docs/build_site.py --quick": "tests/docs/test_site.py builds the text if Sphinx is installed",
     'pip install ".[plot]"': "it installs",
+    'pip install "featrec[serve]"': "it installs",
     "python docs/lessons/visual_words.py figures": "tests/test_lessons.py runs it",
     'pip install ".[course,plot]"': "it installs",
     "python docs/course/lesson_05_words.py figures": "tests/course/test_masters.py runs it",
@@ -53,8 +55,20 @@ NOT_RUN = {
         "tests/benchmarks/test_end_to_end.py"
     ),
     "python benchmarks/speed.py --json benchmarks/results/speed.jsonl": BENCHMARK.format("tests/benchmarks/test_speed.py"),
+    "python benchmarks/serving.py --data $FEATREC_DATA/scene15 --out benchmarks/results/serving.jsonl": BENCHMARK.format(
+        "tests/benchmarks/test_serving.py"
+    ),
+    "IMAGES=folder locust -f benchmarks/locustfile.py --headless -u 8 -r 8 -t 60s -H http://127.0.0.1:8000": "it needs a "
+    "server that runs for a minute; it is three lines of locust",
     "ONE/bin/python benchmarks/cross_version.py write FOLDER": "it needs two installations; tests/test_versions.py",
     "OTHER/bin/python benchmarks/cross_version.py check FOLDER": "it needs two installations; tests/test_versions.py",
+    "featrec serve guide.model --port 8765 &": GUIDE,
+    "curl --silent --fail --retry 60 --retry-delay 1 --retry-connrefused http://127.0.0.1:8765/v2/health/ready": GUIDE,
+    "curl --silent --fail -F image=@holiday.jpg http://127.0.0.1:8765/predict": GUIDE,
+    'curl --silent --fail -F image=@holiday.jpg "http://127.0.0.1:8765/explain?parts=3"': GUIDE,
+    "curl --silent --fail http://127.0.0.1:8765/metrics": GUIDE,
+    "kill %1 && wait %1": GUIDE,
+    "python benchmarks/serving.py --data $FEATREC_DATA/scene15": "it takes minutes and needs the dataset",
     ". .venv/bin/activate": "it changes the shell",
     "pip install pre-commit && pre-commit install --hook-type pre-commit --hook-type pre-push": "it installs",
     "pip install build twine && python -m build && python -m twine check --strict dist/*": "it installs",
@@ -166,7 +180,7 @@ def run(command):
 
 def test_the_list_of_lines_not_run_is_exact():
     """A line that is added to the list changes this number, and one that no page prints any more is taken out."""
-    assert len(NOT_RUN) == 40
+    assert len(NOT_RUN) == 50
     assert not NOT_RUN.keys() - {command for _, command in LINES}
     assert not SLOW - {command for _, command in LINES}
 

@@ -131,8 +131,13 @@ def _title(text: str) -> str:
 
 
 def escape_attributes(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """An attribute in a shape, as in "array of shape (n_components_, d)", is no link target of reStructuredText."""
+    """Escape what reStructuredText would misread.
+
+    An attribute in a shape, as in "array of shape (n_components_, d)", is no link target, and the initial of an author, as in
+    ".. [1] F. Perronnin", is no number of a list.
+    """
     lines[:] = [re.sub(r"(?<=\w)_(?=[,)])", r"\_", line) if " shape (" in line else line for line in lines]
+    lines[:] = [re.sub(r"^(\s*\.\. \[\w+\] )([A-Z]\.)", r"\1\\\2", line) for line in lines]
 
 
 def setup(app: Any) -> dict[str, bool]:

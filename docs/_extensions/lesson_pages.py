@@ -29,8 +29,6 @@ try:
 except ModuleNotFoundError:  # on Colab, Binder or another machine without featrec
     %pip install "featrec[plot]\""""
 INLINE = "%matplotlib inline"
-# The demo of one hour uses two modules of its folder.
-NEEDS_FILES = {"visual_words"}
 
 
 def lessons() -> list[Path]:
@@ -47,10 +45,9 @@ def run_all(app: Any) -> None:
         if app.config.plot_gallery not in (0, "0", False, "False"):
             folder = RUNS / path.stem
             run_once(path, folder, [str(DOCS / "run_cells.py"), str(path), str(folder)])
-        if path.stem not in NEEDS_FILES:
-            text = json.dumps(notebook(master_of(path)), indent=1, ensure_ascii=False) + "\n"
-            NOTEBOOKS.mkdir(parents=True, exist_ok=True)
-            (NOTEBOOKS / f"{path.stem}.ipynb").write_text(text, encoding="utf-8")
+        text = json.dumps(notebook(master_of(path)), indent=1, ensure_ascii=False) + "\n"
+        NOTEBOOKS.mkdir(parents=True, exist_ok=True)
+        (NOTEBOOKS / f"{path.stem}.ipynb").write_text(text, encoding="utf-8")
 
 
 def master_of(path: Path) -> Master:
@@ -95,7 +92,7 @@ def markdown(source: str | Path) -> str:
         parts += _parts(cell, text, output, f"{place}/", heading)
         heading = "Quiz" if "quiz" in cell.tags else heading
     title, _, rest = parts[0].partition("\n")
-    parts[:1] = [title, _downloads(master, _relative(NOTEBOOKS / f"{path.stem}.ipynb", path)), rest.strip()]
+    parts[:1] = [title, _downloads(_relative(NOTEBOOKS / f"{path.stem}.ipynb", path)), rest.strip()]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -154,9 +151,7 @@ def _html(text: str) -> str:
     return "".join(mathml(part) if number % 2 else MarkdownIt().renderInline(part) for number, part in enumerate(formulas))
 
 
-def _downloads(master: Master, notebook: str) -> str:
-    if master.name in NEEDS_FILES:
-        return f"{{download}}`Download this lesson as a script <{master.name}.py>`"
+def _downloads(notebook: str) -> str:
     return (
         f"{{download}}`Download this lesson as a notebook <{notebook}>` Its first cell installs featrec where it is missing, "
         "as on Colab or Binder. Outputs and figures on this page are those of a notebook whose exercises are solved."

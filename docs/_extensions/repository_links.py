@@ -25,6 +25,11 @@ FOLDERS = {"../benchmarks/results": "../benchmarks/results/README.md"}
 PICTURES = (".svg", ".png")
 # Text that only the site shows, such as a link to a page that is written during the build.
 SITE_ONLY = re.compile(r"<!-- site:\s(.*?)\s*-->", re.S)
+# The lines on machines and versions below a table. The site folds them.
+MEASURED = re.compile(r"^(?:Measured on [^\n]+\n)+", re.M)
+FOLDED = (
+    '<details class="measured">\n<summary>How this was measured: machines, versions, commits</summary>\n\n{}\n\n</details>\n'
+)
 # The sections in the navigation bar, in their order.
 SECTIONS = (
     "Five minutes </five_minutes>",
@@ -77,6 +82,7 @@ def read(app: Any, docname: str, content: list[str]) -> None:
         app.env.note_dependency(str(shown))
     else:
         text = rewritten(text, folder, folder, documents)
+    text = MEASURED.sub(lambda found: FOLDED.format(found[0].strip().replace("\n", "\n\n")), text)
     if posixpath.basename(docname) in ("README", "index", "background"):
         pages = "\n".join(contents(text, docname, documents))
         text += f"\n\n```{{toctree}}\n:hidden:\n\n{pages}\n```\n"

@@ -2,21 +2,22 @@
 Few images, and changed copies of them
 ======================================
 
-With few training images, copies that are rotated and shifted a little often help. :class:`~featrec.preprocessing.Augmented`
-makes the copies inside ``fit``, so that in a cross-validation no copy of a training image is among the test images.
+With few training images, copies that are rotated and shifted a little often help; mirrored copies help only if mirrored objects
+are to be expected. :class:`~featrec.preprocessing.Augmented` makes the copies inside ``fit``, so that in a cross-validation no
+copy of a training image is among the test images.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
 
-from featrec.classifiers import WideRidge
 from featrec.datasets import load_dataset
 from featrec.descriptors import HOG
 from featrec.preprocessing import Augmented
 
 train, test = load_dataset("shapes", n_train=80, n_test=200, random_state=1)
-model = make_pipeline(HOG(pixels_per_cell=(16, 16)), WideRidge())
+model = make_pipeline(HOG(pixels_per_cell=(16, 16)), LinearSVC(random_state=0))
 changes = {
     "mirrored": {"flip": "horizontal"},
     "rotated": {"rotate": 20},

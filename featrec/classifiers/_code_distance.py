@@ -15,7 +15,7 @@ from featrec.model_files import Stored, check_stored_array
 __all__ = ["DISTANCE_ARRAYS", "CodeDistance", "check_stored_distance"]
 
 # Penalty of the regression, as a multiple of the mean squared length of the centred codes. Chosen on training images of
-# scene15 with other classes than those of benchmarks/unknown.py, for Fisher vectors and local binary patterns.
+# scene15, with other draws of known classes than benchmarks/unknown.py, for Fisher vectors and local binary patterns.
 PENALTY = 0.1
 
 

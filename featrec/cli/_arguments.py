@@ -35,6 +35,7 @@ __all__ = [
     "near",
     "parse_network",
     "read_model",
+    "reference_of",
     "seconds",
     "seeded",
     "share",
@@ -245,3 +246,13 @@ def read_model(path: str) -> Any:
     if not Path(path).exists():
         raise InputError(f"there is no file {path!r}; a model file is created by 'featrec train'")
     return load(path)
+
+
+def reference_of(drift: str | None) -> int | str | None:
+    """Parse ``--drift``: "training", or N of ``first:N``."""
+    if drift is None or drift == "training":
+        return drift
+    number = drift.removeprefix("first:")
+    if number == drift or not number.isdecimal():
+        raise InputError(f"--drift must be training or first:N, such as first:200; got {drift}")
+    return int(number)

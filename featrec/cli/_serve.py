@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from featrec.cli._arguments import count, seconds
+from featrec.cli._arguments import count, reference_of, seconds
 from featrec.exceptions import InputError
 
 __all__ = ["add_serve_arguments", "run_serve"]
@@ -16,7 +16,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 # Options that are fields of Limits, with their types and help; the defaults are those of Limits.
 LIMITS: dict[str, tuple[Any, str, str]] = {
-    "max_batch": (count, "N", "maximum number of images predicted at once; 1 turns micro-batching off (default: 8)"),
+    "max_batch": (count, "N", "maximum number of images predicted at once; 1 turns micro-batching off (default: 16)"),
     "max_wait_ms": (float, "MS", "maximum time that a batch waits for more images, if there are several clients (default: 2)"),
     "max_queue": (count, "N", "maximum number of images that wait; further requests get 503 (default: 64)"),
     "max_bytes": (count, "N", "maximum size of a request in bytes (default: 20,000,000)"),
@@ -43,6 +43,11 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--anonymize", action="store_true", help=blurs)
     detector = "how to find faces with --anonymize, as in 'featrec anonymize' (may be repeated; default: frontal)"
     parser.add_argument("--detector", metavar="NAME", action="append", help=detector)
+    drift = (
+        "compare images with the training set (the models must be trained with --keep-summary), or with the first N images; "
+        "the measures are in /metrics"
+    )
+    parser.add_argument("--drift", metavar="training|first:N", help=drift)
     parser.add_argument("--quiet", action="store_true", help="log only warnings and errors")
     for name, (kind, metavar, text) in LIMITS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, type=kind, help=text)
@@ -61,6 +66,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
             f"--host {arguments.host} is reachable from other machines, so --allowed-host must say under which name, such as "
             "--allowed-host images.example.org; * accepts all names"
         )
+    drift = reference_of(arguments.drift)
     anonymize = _blur(arguments)
     from featrec.serving import Limits, run_server
 
@@ -78,6 +84,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
         cors=tuple(arguments.cors),
         top=arguments.top,
         anonymize=anonymize,
+        drift=drift,
     )
     return 0
 

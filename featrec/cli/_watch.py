@@ -7,9 +7,9 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from featrec.cli._arguments import count, read_model
+from featrec.cli._arguments import count, read_model, reference_of
 from featrec.cli._terminal import report, warn
-from featrec.exceptions import ImageError, InputError
+from featrec.exceptions import ImageError
 
 if TYPE_CHECKING:
     from featrec.evaluation import Drift
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["add_watch_arguments", "run_watch"]
 
 TOP = 5
-FIRST = "first:"
 
 
 def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,11 +43,11 @@ def run_watch(arguments: argparse.Namespace) -> int:
     Prints a line when the label changes and when a drift begins or ends, and a summary at the end or after Ctrl-C. Returns 1 if
     some frames could not be used, 2 if no frame could be used.
     """
-    n_first = _first(arguments.drift)
+    reference = reference_of(arguments.drift)
     model = read_model(arguments.model)
     from featrec.serving import Watch, open_frames
 
-    watch = Watch(model, smoothing=arguments.smooth, span=arguments.span, drift=_drift(arguments, n_first))
+    watch = Watch(model, smoothing=arguments.smooth, span=arguments.span, drift=_drift(arguments.model, reference))
     if arguments.own_process:
         _silence_decoders()
     frames = open_frames(arguments.source, every=arguments.every)
@@ -115,22 +114,12 @@ def _json_line(frame: Frame, found: FramePrediction) -> str:
     return json.dumps({"frame": frame.number, **where, **facts, **times}, ensure_ascii=False)
 
 
-def _first(drift: str | None) -> int | None:
-    """Return N of ``first:N``; None for the training set, or without ``--drift``."""
-    if drift is None or drift == "training":
-        return None
-    number = drift.removeprefix(FIRST)
-    if not drift.startswith(FIRST) or not number.isdecimal():
-        raise InputError(f"--drift must be training or first:N, such as first:200; got {drift}")
-    return int(number)
-
-
-def _drift(arguments: argparse.Namespace, n_first: int | None) -> Drift | None:
-    if arguments.drift is None:
+def _drift(model: str, reference: int | str | None) -> Drift | None:
+    if reference is None:
         return None
     from featrec.evaluation import Drift, TrainingSummary
 
-    return Drift(TrainingSummary.load(arguments.model) if n_first is None else n_first)
+    return Drift(reference if isinstance(reference, int) else TrainingSummary.load(model))
 
 
 def _silence_decoders() -> None:

@@ -49,7 +49,11 @@ if TYPE_CHECKING:
         is_network as is_network,
         learns_from_pixels as learns_from_pixels,
     )
-    from featrec.evaluation._observed import Observed as Observed, observed as observed
+    from featrec.evaluation._observed import (
+        Observed as Observed,
+        confidences_from as confidences_from,
+        observed as observed,
+    )
     from featrec.evaluation._page import (
         Section as Section,
         bullets as bullets,
@@ -142,7 +146,7 @@ __getattr__, __dir__ = on_demand(
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
         "._measures": ["Calibration", "calibration_of", "holm", "mcnemar", "probabilities_of", "wilson_interval"],
         "._model_result": ["ModelResult", "Pair", "Run", "facts_of", "is_network", "learns_from_pixels"],
-        "._observed": ["Observed", "observed"],
+        "._observed": ["Observed", "confidences_from", "observed"],
         "._page": ["Section", "bullets", "heading", "page", "scrolling", "sortable"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
         "._result": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],

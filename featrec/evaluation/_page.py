@@ -135,9 +135,13 @@ def sortable(table: Table, caption: str, *, label: str, bold: Iterable[tuple[int
 
 
 def heading(cells: Sequence[str]) -> str:
-    """Return the cells of a heading row; long texts may be broken into lines."""
-    kinds = (' class="long"' if len(cell) > MOST_UNBROKEN else "" for cell in cells)
-    return "".join(f'<th scope="col"{kind}>{escape(cell)}</th>' for kind, cell in zip(kinds, cells, strict=True))
+    """Return the cells of a heading row. Long texts may be broken into lines; a column of bars has no name and no heading."""
+    return "".join(_head(cell) for cell in cells)
+
+
+def _head(cell: str) -> str:
+    kind = ' class="long"' if len(cell) > MOST_UNBROKEN else ""
+    return f'<th scope="col"{kind}>{escape(cell)}</th>' if cell else "<td></td>"
 
 
 def _cells(row: Sequence[str], place: int, strong: set[tuple[int, int]]) -> str:

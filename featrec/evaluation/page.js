@@ -31,6 +31,7 @@ function sortBy(table, column, sign) {
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = Array.from(table.tHead.rows[0].cells);
   heads.forEach((head, column) => {
+    if (head.tagName !== "TH") return; // a column without a name, such as bars
     const button = document.createElement("button");
     button.type = "button";
     button.append(...head.childNodes);

@@ -243,4 +243,4 @@ def _overview(rows: Sequence[Sequence[str]]) -> str:
     body = "".join(
         f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>' for first, *cells in rows
     )
-    return scrolling(f"<tr>{head}</tr>", body, "Overview", "A click on a heading sorts the table.", "sortable wide")
+    return scrolling(f"<tr>{head}</tr>", body, "Table of all images", "A click on a heading sorts the table.", "sortable wide")

@@ -50,7 +50,10 @@ def create_app(
         Origins whose pages may send requests and read the answers, such as ``"https://example.org"``.
     top : int, default=3
         Number of most likely classes in an answer, if the request sets none.
-    anonymize, drift, trusted
+    drift : "training", int, or as in Predictor, optional
+        "training" compares images with the training set, whose summary must be in the model file. A number compares them with
+        so many first images. The measures are in ``/metrics``; each process has its own.
+    anonymize, trusted
         See :class:`Predictor`.
     watch_seconds : float, default=1
         Time between two looks at the model files.

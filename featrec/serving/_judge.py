@@ -10,6 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from featrec.base import is_search
+from featrec.evaluation import confidences_from
 from featrec.preprocessing import Augmented
 
 __all__ = ["Judgement", "classes_of", "judge", "unwrapped"]
@@ -23,15 +24,16 @@ AGREE = {"CalibratedClassifierCV", "CodesClassifier", "ForestClassifier", "KNeig
 class Judgement:
     """What a model says about a batch; each field has one item per image.
 
-    `scores` are the most likely classes with probabilities or scores. `codes` are the inputs of the classifier, if they are a
-    matrix.
+    `scores` are the most likely classes with probabilities or scores. `sureness` is the largest probability, or the distance of
+    the two largest scores. `codes` are the inputs of the classifier, if they are a matrix.
     """
 
     labels: list[Any]
     confidences: list[float | None]
     scores: list[tuple[tuple[Any, float], ...]]
     rejected: list[str | None]
-    codes: np.ndarray | None = None
+    sureness: np.ndarray | None
+    codes: np.ndarray | None
 
 
 def judge(model: Any, images: list, top: int) -> Judgement:
@@ -51,8 +53,9 @@ def judge(model: Any, images: list, top: int) -> Judgement:
         labels = np.asarray(model.predict(given))
     else:
         labels = np.asarray(model.classes_)[values.argmax(axis=1)]
-    confidences = _values_of(labels, values if name == "predict_proba" else None, model)
-    return Judgement(labels.tolist(), confidences, _best(values, model, top, len(labels)), [None] * len(labels), codes)
+    probable = name == "predict_proba"
+    confidences, best = _values_of(labels, values if probable else None, model), _best(values, model, top, len(labels))
+    return Judgement(labels.tolist(), confidences, best, [None] * len(labels), confidences_from(values, probable), codes)
 
 
 def unwrapped(model: Any) -> Any:
@@ -112,4 +115,5 @@ def _reviewed(model: Any, given: Any, top: int, codes: np.ndarray | None) -> Jud
     if values is None and top > 1 and hasattr(model, "predict_proba"):
         values = model.predict_proba(given)
     values = None if values is None else _columns(np.asarray(values), model.classes_)
-    return Judgement(labels.tolist(), confidences, _best(values, model, top, len(labels)), reasons, codes)
+    best = _best(values, model, top, len(labels))
+    return Judgement(labels.tolist(), confidences, best, reasons, confidences_from(values, True), codes)

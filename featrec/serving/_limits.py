@@ -17,7 +17,7 @@ class Limits:
 
     Parameters
     ----------
-    max_batch : int, default=8
+    max_batch : int, default=16
         Maximum number of images that are predicted at once. 1 turns micro-batching off.
     max_wait_ms : float, default=2
         Maximum time in milliseconds for which a batch waits for more images. It waits only if the batch before it had several
@@ -44,7 +44,7 @@ class Limits:
         Time that requests have to finish after the server was told to stop.
     """
 
-    max_batch: int = 8
+    max_batch: int = 16
     max_wait_ms: float = 2.0
     max_queue: int = 64
     max_bytes: int = 20_000_000

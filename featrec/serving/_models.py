@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from featrec.evaluation import Drift, TrainingSummary
 from featrec.exceptions import InputError
 from featrec.serving._predictor import Predictor
 
@@ -69,7 +70,7 @@ class Models:
         :meth:`refresh` loads new ones and replaces models whose files have changed. If a new file cannot be loaded, the old
         model stays, and `errors` says why.
     options : dict, optional
-        Arguments of :class:`Predictor`.
+        Arguments of :class:`Predictor`; `drift` as in :func:`create_app`.
     on_load : callable, optional
         Called with the name of a model and whether it could be loaded.
     """
@@ -82,6 +83,7 @@ class Models:
         self._models: dict[str, Model] = {}
         self._files: dict[str, _File] = {}
         self.folder: Path | None = None
+        self.loaded = False
         if isinstance(source, (str, os.PathLike)) and Path(source).is_dir():
             self.folder = Path(source)
             found: dict[str, Any] = self._in_folder()
@@ -114,6 +116,7 @@ class Models:
     def load(self) -> None:
         """Load and warm all files. Raise the first error if no model can be loaded."""
         first: Exception | None = None
+        self.loaded = True
         for name, file in self._files.items():
             file.seen = _facts(file.path)
             first = self._load(name, file) or first
@@ -140,7 +143,8 @@ class Models:
         if isinstance(source, (str, os.PathLike)):
             self._files[name] = _File(Path(source))
             return
-        predictor = source if isinstance(source, Predictor) else Predictor(source, **self.options)
+        options = {**self.options, "drift": _watcher(self.options.get("drift"), None)}
+        predictor = source if isinstance(source, Predictor) else Predictor(source, **options)
         self._models[name] = Model(name, "1", predictor)
 
     def _in_folder(self) -> dict[str, Path]:
@@ -157,7 +161,7 @@ class Models:
         file.tried = file.seen
         try:
             version = hashlib.sha256(file.path.read_bytes()).hexdigest()[:12]
-            predictor = Predictor(file.path, **self.options)
+            predictor = Predictor(file.path, **{**self.options, "drift": _watcher(self.options.get("drift"), file.path)})
             seconds = predictor.warm()
         except Exception as error:
             stays = "the old model stays" if name in self._models else "there is no such model"
@@ -183,6 +187,15 @@ class Models:
 
 def _name_of(source: Any) -> str:
     return Path(source).stem if isinstance(source, (str, os.PathLike)) else "model"
+
+
+def _watcher(drift: Any, path: Path | None) -> Any:
+    """Return a new watcher for a model: "training" compares with the training set, a number with the first images."""
+    if drift == "training":
+        if path is None:
+            raise InputError('drift="training" needs a model file that was trained with --keep-summary; got a fitted model')
+        return Drift(TrainingSummary.load(path))
+    return Drift(drift) if isinstance(drift, int) else drift
 
 
 def _facts(path: Path) -> Facts | None:

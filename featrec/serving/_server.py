@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import signal
@@ -16,9 +17,9 @@ from featrec.exceptions import FeatrecWarning, InputError
 from featrec.serving._app import create_app, need_extra
 from featrec.serving._limits import Limits
 from featrec.serving._metrics import FOLDER
-from featrec.serving._protocol import IMPORT_NAME, set_header_seconds
+from featrec.serving._protocol import IMPORT_NAME
 
-__all__ = ["run_server"]
+__all__ = ["bound", "configured", "run_server"]
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 # Time that a new process has to import its packages before it must answer the supervisor.
@@ -35,7 +36,6 @@ class AppFactory:
 
     def __call__(self) -> Any:
         logging.basicConfig(format=FORMAT, level=logging.INFO if self.verbose else logging.WARNING)
-        set_header_seconds(self.options["limits"].header_seconds)
         warnings.filterwarnings("ignore", category=FeatrecWarning)  # about images of users
         return create_app(self.models, **self.options)
 
@@ -72,26 +72,63 @@ def run_server(
     need_extra("fastapi", "uvicorn", "python_multipart", "prometheus_client")
     limits = limits or Limits()
     factory = AppFactory(models, {**options, "limits": limits}, verbose)
-    with tempfile.TemporaryDirectory(prefix="featrec-metrics-") as folder:
+    socket = bound(host, port)
+    try:
+        app = factory()
+        app.state.service.models.load()  # a model that cannot be loaded is an error of the command
+        if on_bound is not None:
+            shown = f"[{host}]" if ":" in host else host
+            on_bound(f"http://{shown}:{socket.getsockname()[1]}")
         if workers > 1:
-            os.environ[FOLDER] = folder  # inherited by the processes, which import prometheus_client
-        try:
-            _serve(factory, host, port, workers, limits, on_bound)
-        finally:
-            os.environ.pop(FOLDER, None)
+            del app
+            _serve_in_processes(factory, limits, socket, workers)
+        else:
+            _serve_here(app, limits, socket)
+    finally:
+        socket.close()
 
 
-def _serve(
-    factory: AppFactory, host: str, port: int, workers: int, limits: Limits, on_bound: Callable[[str], None] | None
-) -> None:
+def _serve_here(app: Any, limits: Limits, socket: Any) -> None:
     import uvicorn
 
-    config = uvicorn.Config(
-        factory,
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
+    if threading.current_thread() is threading.main_thread():
+        # uvicorn raises a signal again after its graceful stop. This handler lets `run_server` return then.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, frame: None)
+    uvicorn.Server(configured(app, limits)).run(sockets=[socket])
+
+
+def _serve_in_processes(factory: AppFactory, limits: Limits, socket: Any, workers: int) -> None:
+    from uvicorn.supervisors import Multiprocess
+
+    class Supervisor(Multiprocess):
+        def terminate_all(self) -> None:
+            """Close the socket first: otherwise, new connections would be accepted for processes that end."""
+            socket.close()
+            super().terminate_all()
+
+    with tempfile.TemporaryDirectory(prefix="featrec-metrics-") as folder:
+        os.environ[FOLDER] = folder  # inherited by the processes, which import prometheus_client
+        try:
+            config = configured(factory, limits, factory=True, workers=workers)
+            Supervisor(config, sockets=[socket], **_target(Multiprocess, config)).run()
+        finally:
+            del os.environ[FOLDER]
+
+
+def _target(supervisor: Any, config: Any) -> dict[str, Any]:
+    """Return the argument that supervisors of older versions of uvicorn need: the function that runs in each process."""
+    import uvicorn
+
+    return {"target": uvicorn.Server(config).run} if "target" in inspect.signature(supervisor).parameters else {}
+
+
+def configured(app: Any, limits: Limits, **options: Any) -> Any:
+    """Return the configuration of uvicorn for an application, or for a factory of it."""
+    import uvicorn
+
+    config: Any = uvicorn.Config(
+        app,
         http=IMPORT_NAME,
         ws="none",
         lifespan="on",
@@ -102,53 +139,24 @@ def _serve(
         limit_concurrency=limits.max_connections,
         timeout_graceful_shutdown=max(1, round(limits.stop_seconds)),
         timeout_worker_healthcheck=IMPORT_SECONDS,
+        **options,
     )
-    socket = _bound(config)
-    try:
-        if on_bound is not None:
-            shown = f"[{host}]" if ":" in host else host
-            on_bound(f"http://{shown}:{socket.getsockname()[1]}")
-        if workers > 1:
-            _supervisor(config, socket).run()
-        else:
-            _end_quietly()
-            uvicorn.Server(config).run(sockets=[socket])
-    finally:
-        socket.close()
+    config.header_seconds = limits.header_seconds  # read by our protocol, in each process
+    return config
 
 
-def _supervisor(config: Any, socket: Any) -> Any:
-    from uvicorn.supervisors import Multiprocess
-
-    class Supervisor(Multiprocess):
-        def terminate_all(self) -> None:
-            """Close the socket first: otherwise, new connections would be accepted for processes that end."""
-            socket.close()
-            super().terminate_all()
-
-    return Supervisor(config, sockets=[socket])
-
-
-def _end_quietly() -> None:
-    """Return from `run_server` after a signal. uvicorn raises it again after its graceful stop, for the handler set here."""
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda number, frame: None)
-
-
-def _bound(config: Any) -> Any:
+def bound(host: str, port: int) -> Any:
     """Reserve the port. uvicorn would exit the process if that fails."""
     import socket
 
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio disables Nagle's algorithm only for sockets that name their protocol; with it, an answer is delayed by 40 ms.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind((config.host, config.port))
+        found.bind((host, port))
     except OSError as error:
-        bound.close()
-        place = f"{config.host}:{config.port}"
-        raise InputError(f"cannot listen on {place} ({error.strerror}); use --port with a free port") from None
-    bound.set_inheritable(True)
-    return bound
+        found.close()
+        raise InputError(f"cannot listen on {host}:{port} ({error.strerror}); use --port with a free port") from None
+    found.set_inheritable(True)
+    return found

@@ -43,7 +43,8 @@ class Service:
 
     async def start(self) -> None:
         """Load and warm the models, then watch their files."""
-        await asyncio.to_thread(self.models.load)
+        if not self.models.loaded:
+            await asyncio.to_thread(self.models.load)
         self._stop.clear()
         self._watcher = threading.Thread(target=self._watch, name="featrec-watch", daemon=True)
         self._watcher.start()

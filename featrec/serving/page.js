@@ -22,7 +22,7 @@ let request = null;       // AbortController of the request that runs
 let waiting = null;       // timer of the next look for the server
 let stream = null;        // the camera
 let token = "";
-let known = {};           // the classes of each model
+let known = {};           // what the server says about each model
 let again = () => predict();
 
 // Talking to the server
@@ -99,7 +99,7 @@ function predict() {
     answer = { ...body, ...(body.results && body.results[0]) };
     show("done");
     tell(body);
-    at("show").hidden = false;
+    at("show").hidden = known[at("model").value]?.explain === false;
     if (wanted() !== "image") explain();
   });
 }
@@ -177,12 +177,12 @@ function listModels(body) {
   if (first) at("model").value = first;
   at("model-many").hidden = all.length < 2;
   at("model-one").textContent = all.length === 1 ? "Model " + all[0].name : "";
-  known = Object.fromEntries(all.map(one => [one.name, one.classes ?? []]));
+  known = Object.fromEntries(all.map(one => [one.name, one]));
 }
 
 // Before the first image: the classes of the model.
 function tellClasses() {
-  const classes = known[at("model").value] ?? [];
+  const { classes = [] } = known[at("model").value] ?? {};
   if (answer || !classes.length) return;
   const more = classes.length > MOST_CLASSES ? `, and ${many(classes.length - MOST_CLASSES)} more` : "";
   at("detail").textContent = `This model knows ${many(classes.length)} classes: ${classes.slice(0, MOST_CLASSES).join(", ")}${more}.`;
@@ -488,6 +488,7 @@ function shape(width, height) {
 }
 
 at("open").addEventListener("click", () => at("file").click());
+at("invitation").addEventListener("click", () => at("file").click());
 at("file").addEventListener("change", () => { take(at("file").files); at("file").value = ""; });
 at("retry").addEventListener("click", () => again());
 at("unlock").addEventListener("submit", event => {

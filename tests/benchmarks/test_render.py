@@ -81,8 +81,8 @@ def test_bench(tmp_path):
 def test_an_unknown_table_is_refused(tmp_path):
     with pytest.raises(
         ValueError,
-        match="a table shows bench, comparison, decision, end_to_end, few, networks, plot, robustness, speed, verdict; "
-        "got 'figure x'",
+        match="a table shows bench, comparison, decision, end_to_end, few, networks, plot, robustness, serving, speed, "
+        "unknown, verdict; got 'figure x'",
     ):
         render.table("figure x", tmp_path)
     (tmp_path / "b.jsonl").write_text('{"key": "1"}\n')

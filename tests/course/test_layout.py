@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from featrec.cli import main
-from featrec.course import _fence, find_submissions, lay_out, read_deadlines, write_gradebook
+from featrec.course import _fence, find_submissions, grade_cohort, lay_out, read_deadlines, write_gradebook
 from featrec.course._autograder import grader_files
 from featrec.course._fence import choose_fence, fenced_command
 from featrec.course._fenced import landlock_version
@@ -75,7 +76,7 @@ def test_a_term_has_notebooks_guide_slides_and_autograder(terms):
     ]
     student = (terms / "2027a" / "student" / "lesson_05_words.ipynb").read_text()
     assert "argmin" not in student
-    assert 'lesson.example("assign_words")' in student
+    assert r"lesson.example(\"assign_words\")" in student
     assert KEY not in student
     guide = (terms / "2027a" / "instructor" / "guide.md").read_text()
     assert "**Misconceptions.**" in guide
@@ -113,6 +114,33 @@ def test_two_terms_differ_in_data_and_answers(terms):
         for term in ("2027a", "2027b")
     ]
     assert cases[0] != cases[1]
+
+
+def test_lessons_are_added_to_a_term_but_terms_are_not_mixed(terms, tmp_path):
+    options = {"key": terms / "key.txt"}
+    lay_out(tmp_path, "2027a", lessons=[5], **options)
+    expected = tmp_path / "instructor" / "expected" / "lesson_05_words" / "expected.csv"
+    expected.parent.mkdir(parents=True)
+    expected.write_text("accuracy,0.8,0.1\n")
+    lay_out(tmp_path, "2027a", lessons=[2], **options)
+    assert json.loads((tmp_path / "instructor" / "course.json").read_text()) == {"term": "2027a", "lessons": [2, 5]}
+    guide = (tmp_path / "instructor" / "guide.md").read_text()
+    assert "## Lesson 2" in guide
+    assert "| accuracy | 0.8 | 0.1 |" in guide
+    with pytest.raises(InputError, match=r"contains the term 2027a; lay out all lessons of 2027b, or choose another folder"):
+        lay_out(tmp_path, "2027b", lessons=[2], **options)
+
+
+@pytest.mark.slow
+def test_a_new_term_replaces_the_results_of_the_last(terms, tmp_path):
+    (tmp_path / "instructor" / "expected" / "lesson_05_words").mkdir(parents=True)
+    (tmp_path / "instructor" / "expected" / "lesson_05_words" / "expected.csv").write_text("accuracy,0.8,0.1\n")
+    (tmp_path / "instructor" / "course.json").write_text('{"term": "2027a", "lessons": [5]}')
+    lay_out(tmp_path, "2027b", key=terms / "key.txt")
+    guide = (tmp_path / "instructor" / "guide.md").read_text()
+    assert "Term 2027b" in guide
+    assert "| accuracy | 0.8 | 0.1 |" not in guide
+    assert "## Capstone" in guide
 
 
 def test_the_autograder_contains_no_solution(terms):
@@ -253,8 +281,6 @@ os.kill(os.getppid(), 9)
 @pytest.mark.slow
 def test_right_half_right_empty_and_hostile_notebooks(terms, tmp_path):
     """Also those that loop forever, write or read outside their folder, or call featrec."""
-    from featrec.course import grade_cohort
-
     try:
         choose_fence()
     except FeatrecError as error:
@@ -298,6 +324,39 @@ def test_right_half_right_empty_and_hostile_notebooks(terms, tmp_path):
     assert grades["forges"].total == 0
     assert grades["forges"].problem.startswith("stopped")
     assert "featrec is blocked while exercises are graded" in grades["featrec"].hints["assign_words"]
+
+
+@pytest.mark.slow
+def test_thirty_notebooks_are_graded_in_five_minutes(tmp_path):
+    """Each lesson right, with its first two exercises only, and with blanks, two at a time."""
+    pytest.importorskip("nbformat")
+    pytest.importorskip("otter")
+    try:
+        choose_fence()
+    except FeatrecError as error:
+        pytest.skip(str(error))
+    lay_out(tmp_path / "course", "2027a")
+    for lesson in sorted(MODULES):
+        master = load_master(lesson)
+        blank = [cell.source for cell in master.student_cells(0) if cell.kind == "code"]
+        solved = {cell.source: right.source for cell, right in zip(master.student_cells(0), _shown(master), strict=True)}
+        exercises = [cell.source for cell in master.student_cells(0) if "exercise" in cell.tags]
+        for student, n_solved in (("right", 3), ("half", 2), ("blank", 0)):
+            cells = [solved[source] if source in exercises[:n_solved] else source for source in blank]
+            write_notebook(tmp_path / "in" / f"{student}{lesson}" / f"{master.name}.ipynb", cells)
+    begun = time.monotonic()
+    graded = grade_cohort(find_submissions(tmp_path / "in"), tmp_path / "course" / "autograder")
+    assert time.monotonic() - begun < 300
+    assert len(graded) == 30
+    totals = {one.student: grade.total for one, grade in graded}
+    assert [grade.problem for _, grade in graded] == [""] * 30
+    for lesson in MODULES:
+        assert (totals[f"right{lesson}"], totals[f"half{lesson}"], totals[f"blank{lesson}"]) == (9, 6, 0)
+
+
+def _shown(master):
+    """The cells of instructors that students also get."""
+    return [cell for cell in master.cells if not {"solution", "instructor"} & set(cell.tags)]
 
 
 def test_students_lessons_and_times_are_read_from_names(tmp_path):

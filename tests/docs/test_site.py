@@ -61,6 +61,19 @@ def test_fonts_of_style_sheets_and_an_empty_folder_are_noticed(tmp_path, problem
     assert problems(site(tmp_path, index="x")) == ["site.css: loads https://fonts.example/a.css"]
 
 
+def test_notebooks_whose_first_cell_does_not_install_are_noticed(tmp_path, problems):
+    site(tmp_path, index="x")
+    cells = {
+        "good": ("code", ["%pip install featrec"]),
+        "late": ("markdown", ["# %pip install"]),
+        "other": ("code", ["import os"]),
+    }
+    for name, (kind, source) in cells.items():
+        text = json.dumps({"cells": [{"cell_type": kind, "source": source}]})
+        (tmp_path / f"{name}.ipynb").write_text(text, encoding="utf-8")
+    assert [line.partition(":")[0] for line in problems(tmp_path)] == ["late.ipynb", "other.ipynb"]
+
+
 def test_there_are_enough_examples():
     assert len(EXAMPLES) >= 25
 
@@ -219,3 +232,47 @@ def test_the_page_of_a_lesson_shows_blanks_outputs_figures_and_reasons(lesson_pa
     assert page.index("Right: good") < page.index("lesson_03_test/2_one_edge.png") < page.index("after")
     assert ":alt: 'Title: one edge'" in page
     assert "secret" not in page
+
+
+def test_roles_and_headings_that_screen_readers_stumble_over_are_corrected():
+    corrected = load(DOCS / "_extensions" / "plain_html.py").corrected
+    assert corrected('<div role="list" class="a">x</div>') == '<div class="a">x</div>'
+    assert corrected('<div class="b" id="r-1" role="doc-biblioentry">x</div>') == '<div class="b" id="r-1">x</div>'
+    assert corrected('<tr><th class="head text-left"><p></p></th><th class="head"><p>a</p></th></tr>') == (
+        '<tr><td></td><th class="head"><p>a</p></th></tr>'
+    )
+
+
+def test_lines_on_machines_are_folded(repository_links):
+    text = repository_links.MEASURED.sub(
+        "FOLDED\n", "| a |\n\nMeasured on A.\nMeasured on B.\n<!-- end -->\n\nMeasured by hand.\n"
+    )
+    assert text == "| a |\n\nFOLDED\n<!-- end -->\n\nMeasured by hand.\n"
+
+
+def test_initials_of_authors_are_no_lists():
+    sys.path[:0] = [str(DOCS), str(DOCS / "_extensions")]
+    try:
+        escape = load(DOCS / "_extensions" / "api_pages.py").escape_attributes
+    finally:
+        del sys.path[:2]
+    lines = ["   .. [1] F. Perronnin, J. Sánchez.", "means_ : array of shape (n_components_, d)", "   a_ and B. remain"]
+    escape(None, "class", "x", None, None, lines)
+    assert lines == [
+        "   .. [1] \\F. Perronnin, J. Sánchez.",
+        "means_ : array of shape (n_components\\_, d)",
+        "   a_ and B. remain",
+    ]
+
+
+def test_pages_of_removed_examples_are_deleted(tmp_path):
+    forget = load(DOCS / "build_site.py").forget_removed_examples
+    for folder, names in (
+        ("examples/1_a", ["plot_a.py"]),
+        ("gallery/1_a", ["plot_a.rst", "plot_b.rst", "plot_b.py.md5", "index.rst"]),
+    ):
+        (tmp_path / folder).mkdir(parents=True)
+        for name in names:
+            (tmp_path / folder / name).touch()
+    forget(tmp_path / "gallery", tmp_path / "examples")
+    assert sorted(path.name for path in (tmp_path / "gallery" / "1_a").iterdir()) == ["index.rst", "plot_a.rst"]

@@ -31,7 +31,7 @@ def pipeline(head=None):
 
 @pytest.fixture(scope="module")
 def textures():
-    return load_dataset("textures", n_train=6, n_test=3)
+    return load_dataset("textures", n_train=4, n_test=2)
 
 
 @pytest.mark.parametrize(

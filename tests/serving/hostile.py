@@ -3,15 +3,17 @@
     featrec serve MODEL --port 8000 --body-seconds 2 &
     python tests/serving/hostile.py MODEL 8000 5000
 
-An upload is answered with 200 exactly if its bytes are an image within the limits of the server. Everything else is answered with
-a status of 400 to 499; 503 only says that the queue is full. The connection of a client that is too slow is closed.
+An upload is answered with 200 exactly if its bytes are an image within the limits of the server. Everything else is answered
+with a status of 400 to 499; 503 only says that the queue is full. The connection of a client that is too slow is closed.
 """
 
 import base64
+import functools
 import json
 import socket
+import struct
 import sys
-import time
+import zlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -34,8 +36,8 @@ BUSY, CLOSED, SILENT = 503, "closed", "silent"
 class Upload(NamedTuple):
     """A request.
 
-    `image` are the bytes of the image in a well-formed request; None if the request is malformed. A slow client sends `slow` bytes
-    at once, and then one byte after another, with pauses.
+    `image` are the bytes of the image in a well-formed request; None if the request is malformed. A slow client sends `slow`
+    bytes at once, and then one byte after another, with pauses.
     """
 
     kind: str
@@ -92,7 +94,9 @@ def as_form(position, model):
 
 def as_body(position, model):
     way, image = image_of(position)
-    return Upload(f"image as body, {way}", http(image, random_of(position).choice(["image/jpeg", "application/octet-stream"])), image)
+    return Upload(
+        f"image as body, {way}", http(image, random_of(position).choice(["image/jpeg", "application/octet-stream"])), image
+    )
 
 
 def as_explain(position, model):
@@ -129,7 +133,9 @@ def wrong_tensor(position, model):
 def wrong_pixels(position, model):
     """Return an inference request with pixels that do not fit their shape or type, or are no pixels."""
     random = random_of(position)
-    shape = random.choice([[1, 9, 9, 3], [1, 9, 9], [2, 9, 9], [1, 9, 9, 2], [9, 9], [0, 9, 9], [1, 0, 9], [1, 10**9, 10**9, 3]])
+    shape = random.choice(
+        [[1, 9, 9, 3], [1, 9, 9], [2, 9, 9], [1, 9, 9, 2], [9, 9], [0, 9, 9], [1, 0, 9], [1, 10**9, 10**9, 3]]
+    )
     kind = random.choice(["UINT8", "UINT16", "FP32", "FP64", "BOOL", "INT64"])
     value = random.choice([0, 1, 0.5, -1, 256, 1e300, float("nan"), float("inf"), 10**400, None, "x", "1", True, {}, []])
     flat = [value] * random.choice([0, 81, 243, 162])
@@ -211,24 +217,19 @@ def slow(position, model):
     return Upload("slow client", request, slow=random_of(position).choice([0, 20, request.index(b"\r\n\r\n") + 40]))
 
 
-def huge_png(side, color=b"\0"):
-    """Return a valid PNG of one colour; each line compresses to almost nothing."""
-    import struct
-    import zlib
-
-    packer, parts = zlib.compressobj(9), []
-    for _ in range(side):
-        parts.append(packer.compress(b"\0" + color * side))
-    content = b"".join(parts) + packer.flush()
+@functools.cache
+def huge_png(side=10_001):
+    """Return a valid PNG of one colour, in which each line takes almost no bytes."""
+    packer = zlib.compressobj(1)
+    content = b"".join([packer.compress(bytes(side + 1)) for _ in range(side)]) + packer.flush()
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", content) + chunk(b"IEND", b"")
 
 
 def too_large(position, model):
-    return Upload("image of 10001 × 10001 pixels", multipart(HUGE), HUGE)
+    return Upload("image of 10001 × 10001 pixels", multipart(huge_png()), huge_png())
 
 
-HUGE = huge_png(10_001)
 WAYS = (as_form, as_base64, as_form, as_body, as_explain, wrong_tensor, wrong_pixels, wrong_type, wrong_length, as_form)
 RARE = {37: slow, 61: too_large}
 
@@ -332,7 +333,8 @@ def attack(address, model, count, limits, threads=8, first=0):
     def one(position):
         found = upload(position, model)
         status = send(address, found)
-        return found.kind.partition(",")[0], str(status), fault(found, status, limits), position
+        kind = found.kind.partition(",")[0] + " (bomb)" * ("bomb" in found.kind)
+        return kind, str(status), fault(found, status, limits), position
 
     with ThreadPoolExecutor(threads) as pool:
         rows = list(pool.map(one, range(first, first + count)))

@@ -18,7 +18,7 @@ from PIL import Image
 from featrec import recipes
 from featrec.datasets import load_dataset
 from featrec.persistence import save
-from tests.serving.running import running
+from tests.serving.restarted import restarted
 
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
@@ -55,7 +55,7 @@ def model_file(model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(model_file):
-    with running(model_file, "--max-bytes", "2000000") as found:
+    with restarted(model_file, "--max-bytes", "2000000") as found:
         yield found
 
 
@@ -130,7 +130,8 @@ def colors(page):
     """The numbers of orange and of blue pixels of the map."""
     return page.evaluate(
         """() => {
-            const map = document.getElementById("map"), pixels = map.getContext("2d").getImageData(0, 0, map.width, map.height).data;
+            const map = document.getElementById("map");
+            const pixels = map.getContext("2d").getImageData(0, 0, map.width, map.height).data;
             let orange = 0, blue = 0;
             for (let i = 0; i < pixels.length; i += 4) {
                 if (pixels[i + 3] < 20) continue;
@@ -240,6 +241,35 @@ def test_a_format_that_the_browser_cannot_show_is_answered(visit, server, shapes
     assert page.is_visible("#unseen")
 
 
+def answer_with(page, **changes):
+    """Let the page get another answer than that of the server."""
+    result = {"name": "x", "label": "star", "confidence": 0.4, "top": [{"label": "star", "confidence": 0.4}], "rejected": None}
+    body = {"model": "m", "request_id": "1", "results": [result | {"width": 9, "height": 7, "seconds": {}} | changes]}
+    page.route("**/predict*", lambda route: route.fulfill(json=body))
+
+
+def test_a_rejected_image_has_the_reason(visit, server, image):
+    page = visit(server)
+    answer_with(page, label="none of the known classes", rejected="too little to see")
+    upload(page, image)
+    state(page, "done")
+    assert page.inner_text("#told") == "Not recognised"
+    assert page.inner_text("#detail").startswith("Too little to see")
+    assert page.locator("#bars li").first.inner_text().startswith("star")
+
+
+def test_scores_are_numbers_without_bars(visit, server, image):
+    page = visit(server)
+    top = [{"label": "star", "confidence": 1.25}, {"label": "leaf", "confidence": -0.5}]
+    answer_with(page, confidence=None, top=top)
+    upload(page, image)
+    state(page, "done")
+    assert page.inner_text("#detail") == "9 × 7 pixels"
+    assert page.inner_text("#classes") == "Scores"
+    assert [row.split() for row in page.locator("#bars li").all_inner_texts()] == [["star", "+1.25"], ["leaf", "−0.500"]]
+    assert page.locator("#bars .bar").count() == 0
+
+
 # Faults
 
 
@@ -267,7 +297,7 @@ def test_a_huge_file_is_refused_with_the_limit(visit, server):
 
 
 def test_a_server_that_is_gone_and_back(visit, model_file, image, expected):
-    with running(model_file) as server:
+    with restarted(model_file) as server:
         page = visit(server)
         server.stop(signal.SIGKILL)
         upload(page, image)
@@ -283,7 +313,7 @@ def test_a_server_that_is_gone_and_back(visit, model_file, image, expected):
 
 def test_the_token_is_asked_for(visit, model_file, image, expected, tmp_path):
     (tmp_path / "token").write_text(TOKEN)
-    with running(model_file, "--token-file", str(tmp_path / "token")) as server:
+    with restarted(model_file, "--token-file", str(tmp_path / "token")) as server:
         page = visit(server)
         state(page, "locked")
         assert page.evaluate("document.activeElement.id") == "token"
@@ -379,7 +409,7 @@ def test_several_models_are_a_choice(visit, model, shapes, image, tmp_path):
     save(model, tmp_path / "first.featrec")
     other = recipes.make("color_forest", random_state=0).fit(train, train.labels)
     save(other, tmp_path / "second.featrec")
-    with running(tmp_path) as server:
+    with restarted(tmp_path) as server:
         page = visit(server)
         assert page.locator("#model option").all_inner_texts() == ["first", "second"]
         upload(page, image)

@@ -211,6 +211,18 @@ def test_a_private_copy_shares_arrays_but_no_estimator():
     assert inner.steps[-1][1].coef_ is outer.steps[-1][1].coef_
 
 
+def test_parameters_of_a_fitted_model_are_not_checked_for_each_batch(monkeypatch):
+    model = with_scores()
+
+    def check(self):
+        raise AssertionError("checked")
+
+    monkeypatch.setattr(HOG, "_validate_params", check)
+    with pytest.raises(AssertionError, match="checked"):
+        model.predict([pixels(200)])
+    assert Predictor(model).predict([pixels(200)])[0].error is None
+
+
 def test_threads_get_the_answers_of_one_thread():
     bags = make_pipeline(SIFT(), BagOfWords(5, random_state=0), SVC()).fit(*textures(8))
     images = textures(12)[0]
@@ -265,10 +277,18 @@ def test_drift_gets_codes_and_confidences(model):
     watch = Watch()
     Predictor(model, drift=watch).predict([pixels(40), b"", pixels(200)])
     Predictor(with_scores(), drift=watch).predict([pixels(40)])
-    (shape, confidences), (_, none) = watch.seen
+    (shape, confidences), (_, distances) = watch.seen
     assert shape == (2, 16)
     assert confidences.tolist() == [1.0, 1.0]
-    assert none is None
+    decision = with_scores().decision_function([pixels(40)])
+    assert distances == pytest.approx(2 * abs(decision))  # of the scores of both classes
+
+
+def test_answers_do_not_depend_on_the_watcher(model, caplog):
+    watch = Watch()
+    watch.update = None
+    assert Predictor(model, drift=watch).predict([pixels(40)])[0].label == "dark"
+    assert "drift of a batch could not be measured" in caplog.text
 
 
 def test_warming_predicts_but_is_no_drift(model):
