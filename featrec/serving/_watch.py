@@ -109,8 +109,8 @@ class Watch:
     model : fitted classifier of images
     smoothing : {"exponential", "majority", "none"}, default="exponential"
         "exponential": mean of the scores, in which the weight of a frame decreases to about a third after `span` / 2 frames.
-        Models without scores have one vote per frame. "majority": the most frequent label of the last `span` frames; of
-        equally frequent ones, the latest.
+        Models without scores, or with a label for unknown images, have one vote per frame. "majority": the most frequent
+        label of the last `span` frames; of equally frequent ones, the latest.
     span : int, default=10
         Number of frames over which to smooth.
     drift : Drift, optional
@@ -139,6 +139,8 @@ class Watch:
             raise InputError(f"expected a fitted classifier of images; got a {type(model).__name__} without predict")
         self.model, self.drift = model, drift
         self._smooth = _SMOOTHERS[smoothing](int(span), list(getattr(model, "classes_", ())))
+        last = getattr(model, "steps", [(None, model)])[-1][1]
+        self._rejects = hasattr(last, "review")  # scores of the classes cannot say that an image is of none of them
         self._shown: Any = None
         self._times: deque[float] = deque(maxlen=MOST_TIMES)
         self._counts: Counter[Any] = Counter()
@@ -163,7 +165,7 @@ class Watch:
         start = time.perf_counter()
         found = self._observed(image)
         label = _plain(found.labels[0])
-        smoothed = _plain(self._smooth(label, None if found.scores is None else found.scores[0]))
+        smoothed = _plain(self._smooth(label, None if found.scores is None or self._rejects else found.scores[0]))
         if self.drift is not None:
             self.drift.update(found.codes, found.confidences)
         self._end = time.perf_counter()

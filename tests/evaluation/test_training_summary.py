@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 from sklearn.base import ClassifierMixin, clone
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.svm import LinearSVC
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC, NuSVC
 
 from featrec.base import Estimator
 from featrec.datasets import load_dataset
@@ -79,6 +83,30 @@ def test_frozen_and_nested_models_have_codes(bayes, sets):
         found = observed(model, sets[2])
         np.testing.assert_array_equal(found.codes, expected.codes)
         np.testing.assert_array_equal(found.labels, expected.labels)
+
+
+HEADS = {
+    "svc": SVC(kernel="linear", C=0.01),
+    "svc of few votes": SVC(gamma=100.0),
+    "nu": NuSVC(nu=0.1),
+    "ties broken": SVC(break_ties=True),
+    "pairs": SVC(decision_function_shape="ovo"),
+    "linear": LinearSVC(random_state=0),
+    "neighbours": KNeighborsClassifier(4),
+    "forest": RandomForestClassifier(5, random_state=0),
+    "regression": LogisticRegression(max_iter=2000),
+    "bayes": GaussianNB(),
+}
+
+
+@pytest.mark.parametrize("head", list(HEADS.values()), ids=list(HEADS))
+@pytest.mark.parametrize("n_classes", [2, 10])
+def test_labels_are_those_of_predict(head, n_classes, rng):
+    """Labels of noisy images, so that votes tie."""
+    labels = np.arange(200) % n_classes
+    codes = rng.normal(size=(400, 6)) + 0.3 * np.eye(n_classes, 6)[np.r_[labels, labels]]
+    model = make_pipeline(StandardScaler(), clone(head)).fit(codes[:200], np.array(list("abcdefghij"))[labels])
+    np.testing.assert_array_equal(observed(model, codes[200:]).labels, model.predict(codes[200:]))
 
 
 class OnImages(ClassifierMixin, Estimator):

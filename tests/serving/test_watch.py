@@ -81,6 +81,21 @@ def test_votes_if_there_are_no_scores():
     assert watch.predict(pixels(1)).scores == {}
 
 
+class Rejecting(Scored):
+    """Rejects images whose first pixel is 2."""
+
+    def predict(self, X):
+        return np.array(["a", "b", "unknown"])[[int(image[0, 0]) for image in X]]
+
+    def review(self, X):
+        raise NotImplementedError
+
+
+def test_rejections_are_smoothed_too():
+    watch = Watch(Rejecting([[0.9, 0.1]]), span=3)
+    assert [watch.predict(pixels(label)).smoothed for label in (0, 2, 2, 2, 0)] == ["a", "a", "unknown", "unknown", "a"]
+
+
 def test_majority():
     watch = Watch(Listed(), smoothing="majority", span=3)
     assert [watch.predict(pixels(label)).smoothed for label in (0, 1, 1, 0, 0, 1)] == ["a", "b", "b", "b", "a", "a"]
