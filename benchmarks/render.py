@@ -141,7 +141,9 @@ def _networks(path: Path, wanted: dict[str, str]) -> str:
 def _serving(path: Path, wanted: dict[str, str]) -> str:
     rows = _lines(path)
     last = {row["measurement"]: row for row in rows}
-    return f"{serving.table(rows)}\n\n{_measured_on(last.values())}"
+    loads = sorted(row["load_before"] for row in last.values())
+    busy = f"Load of the machine by other programs before the measurements: {loads[0]:.1f} to {loads[-1]:.1f}."
+    return f"{serving.table(rows)}\n\n{busy}\n\n{_measured_on(last.values())}"
 
 
 def _unknown(path: Path, wanted: dict[str, str]) -> str:

@@ -13,6 +13,8 @@ __all__ = ["IMPORT_NAME"]
 
 # uvicorn imports the class by this name in each process.
 IMPORT_NAME = f"{__name__}:DeadlineProtocol"
+# When the server stops, a connection without a request is closed after this time.
+GRACE_SECONDS = 1.0
 
 
 def __getattr__(name: str) -> Any:
@@ -27,34 +29,48 @@ def _protocol() -> type:
 
     class DeadlineProtocol(H11Protocol):
         deadline: Any = None
+        is_leaving = False
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._start()
+            self._start(vars(self.config)["header_seconds"])
 
         def data_received(self, data: bytes) -> None:
             """Stop the deadline when a request has begun; the application limits the time of its body."""
             super().data_received(data)
-            if self.cycle is not None and not self.cycle.response_complete:
+            if self._is_busy():
                 self._stop()
+                if self.is_leaving:
+                    self._end_with_answer()
 
         def on_response_complete(self) -> None:
-            self._start()
+            self._start(vars(self.config)["header_seconds"])
             super().on_response_complete()
 
         def shutdown(self) -> None:
-            """Tell the client of a request in progress that the connection will be closed, so that it sends no other one."""
-            if self.cycle is not None and not self.cycle.response_started:
+            """Let a request in progress be the last one. Without one, wait a moment, because it may be on its way."""
+            self.is_leaving = True
+            if self._is_busy():
+                self._end_with_answer()
+            else:
+                self._start(GRACE_SECONDS)
+
+        def _is_busy(self) -> bool:
+            return self.cycle is not None and not self.cycle.response_complete
+
+        def _end_with_answer(self) -> None:
+            """Close the connection after the answer, and tell the client, so that it sends no other request."""
+            if self.cycle.keep_alive and not self.cycle.response_started:
                 self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
-            super().shutdown()
+            self.cycle.keep_alive = False
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop()
             super().connection_lost(exc)
 
-        def _start(self) -> None:
+        def _start(self, seconds: float) -> None:
             self._stop()
-            self.deadline = self.loop.call_later(vars(self.config)["header_seconds"], self.transport.close)
+            self.deadline = self.loop.call_later(seconds, self.transport.close)
 
         def _stop(self) -> None:
             if self.deadline is not None:

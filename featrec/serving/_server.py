@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import signal
@@ -109,9 +110,17 @@ def _serve_in_processes(factory: AppFactory, limits: Limits, socket: Any, worker
     with tempfile.TemporaryDirectory(prefix="featrec-metrics-") as folder:
         os.environ[FOLDER] = folder  # inherited by the processes, which import prometheus_client
         try:
-            Supervisor(configured(factory, limits, factory=True, workers=workers), sockets=[socket]).run()
+            config = configured(factory, limits, factory=True, workers=workers)
+            Supervisor(config, sockets=[socket], **_target(Multiprocess, config)).run()
         finally:
             del os.environ[FOLDER]
+
+
+def _target(supervisor: Any, config: Any) -> dict[str, Any]:
+    """Return the argument that supervisors of older versions of uvicorn need: the function that runs in each process."""
+    import uvicorn
+
+    return {"target": uvicorn.Server(config).run} if "target" in inspect.signature(supervisor).parameters else {}
 
 
 def configured(app: Any, limits: Limits, **options: Any) -> Any:

@@ -114,7 +114,7 @@ def test_a_bad_file_of_a_form_is_named(client):
 
 
 FORMS = {
-    "no file": (form(), b"--b--\r\n", 422, "the form has no file"),
+    "no data": (None, b"", 400, "the form ends before its last boundary"),
     "other field": ([("file", ("a.png", LIGHT))], None, 422, "the form has a field 'file'"),
     "too many": (form(*[LIGHT] * 4), None, 413, "4 files, and the limit is 3"),
     "cut off": (None, b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nx', 400, "ends before its last boundary"),

@@ -8,7 +8,6 @@ import shutil
 import signal
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -124,11 +123,22 @@ def test_sigterm_under_load_finishes_what_was_taken(files, tmp_path, workers):
     assert {status for status, _ in load.answers} == {200}
 
 
+def test_a_request_that_is_on_its_way_at_sigterm_is_answered(files):
+    with serving(files / "knn.model") as (process, client):
+        assert client.get("/v2").headers.get("connection") != "close"
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)  # it does not listen any more, but the connection is open
+        last = client.get("/v2")
+        assert (last.status_code, last.headers["connection"]) == (200, "close")
+        assert process.wait(20) == 0
+
+
 @pytest.mark.slow
 def test_a_worker_that_dies_is_replaced(files):
+    psutil = pytest.importorskip("psutil")
     with serving(files / "knn.model", "--workers", 2) as (process, client):
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        workers = [int(pid) for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+        children = psutil.Process(process.pid).children()
+        workers = [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
         assert len(workers) == 2
         for _ in range(4):
             client.post("/predict", content=LIGHT)
