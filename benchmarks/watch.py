@@ -153,9 +153,9 @@ def panned(image: np.ndarray) -> list[np.ndarray]:
     return [image[:, PAN * step : PAN * step + width] for step in range(N_PAN)]
 
 
-def alarms(model: Any, images: Any, *, n_runs: int, n_frames: int, n_images: int) -> dict[str, Any]:
+def alarms(model: Any, images: Any, *, n_runs: int, n_frames: int, n_images: int, n_shown: int | None) -> dict[str, Any]:
     """Count the runs with alarms, by stream and reference."""
-    held_out, shown = halves(images)
+    held_out, shown = halves(images, n_shown)
     streams = {
         "drawn": (Pool(model, (image_at(images, row) for row in shown)), 1),
         "panned": (Pool(model, (frame for row in shown[:n_images] for frame in panned(image_at(images, row)))), N_PAN),
@@ -185,9 +185,9 @@ def alarms(model: Any, images: Any, *, n_runs: int, n_frames: int, n_images: int
     }
 
 
-def light(model: Any, images: Any, *, n_runs: int, n_images: int) -> dict[str, Any]:
+def light(model: Any, images: Any, *, n_runs: int, n_images: int, n_shown: int | None) -> dict[str, Any]:
     """Measure after how many frames a change of light is found, by change and reference; None if not within 200 frames."""
-    held_out, shown = halves(images)
+    held_out, shown = halves(images, n_shown)
     summary = TrainingSummary.of(model, [image_at(images, row) for row in held_out])
     before = Pool(model, (image_at(images, row) for row in shown))
     found: dict[str, Any] = {}
@@ -206,19 +206,21 @@ def light(model: Any, images: Any, *, n_runs: int, n_images: int) -> dict[str, A
     return {"n_runs": n_runs, "n_before": N_BEFORE, "within": WITHIN, "n_changed": min(n_images, len(shown)), "found": found}
 
 
-def halves(images: Any) -> tuple[np.ndarray, np.ndarray]:
+def halves(images: Any, n_shown: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return rows for the summary, and rows to draw frames from."""
     rows = np.random.default_rng(3).permutation(len(images))
-    return np.array_split(rows, [len(rows) // 3])  # type: ignore[return-value]
+    n_held_out = len(rows) // 3
+    return rows[:n_held_out], rows[n_held_out:][:n_shown]
 
 
 def measured(part: str, model: Any, images: Any, options: argparse.Namespace) -> dict[str, Any]:
     """Run one part."""
     if part == "speed":
         return speed(model, images, n_frames=options.n_video)
+    sizes = {"n_images": options.n_images, "n_shown": options.n_shown}
     if part == "alarms":
-        return alarms(model, images, n_runs=options.n_runs, n_frames=options.n_frames, n_images=options.n_images)
-    return light(model, images, n_runs=max(1, options.n_runs // 2), n_images=options.n_images)
+        return alarms(model, images, n_runs=options.n_runs, n_frames=options.n_frames, **sizes)
+    return light(model, images, n_runs=max(1, options.n_runs // 2), **sizes)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -233,6 +235,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--n-runs", type=int, default=20)
     parser.add_argument("--n-frames", type=int, default=2000, help="number of frames of a run without a change")
     parser.add_argument("--n-images", type=int, default=300, help="number of images that are panned or changed")
+    parser.add_argument("--n-shown", type=int, help="number of images from which frames are drawn; default: two thirds")
     options = parser.parse_args(arguments)
     options.models.mkdir(parents=True, exist_ok=True)
     for recipe in options.recipe or RECIPES:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +159,21 @@ def test_the_server_answers(image, open_folder, cpu):
     assert reply is not None, log
     assert '"light"' in reply or '"dark"' in reply, reply
     assert process.returncode == 0, log
+
+
+@pytest.mark.slow
+def test_what_is_copied_is_enough_to_install(image, tmp_path):
+    setuptools = pytest.importorskip("setuptools")
+    if int(setuptools.__version__.partition(".")[0]) < 77:
+        pytest.skip("needs setuptools 77 or later")
+    shutil.copytree(image.folder / "opt/featrec/source", tmp_path / "source")
+    words = ["pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index", "-w", "wheels", "./source"]
+    done = subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (tmp_path / "wheels").glob("featrec-*.whl")
+    with zipfile.ZipFile(wheel) as file:
+        names = file.namelist()
+    assert {"featrec/serving/page.html", "featrec/cli/_serve.py"} <= set(names)
 
 
 def test_the_script_runs_on_its_own(tmp_path):

@@ -180,7 +180,7 @@ def run(command):
 
 def test_the_list_of_lines_not_run_is_exact():
     """A line that is added to the list changes this number, and one that no page prints any more is taken out."""
-    assert len(NOT_RUN) == 49
+    assert len(NOT_RUN) == 50
     assert not NOT_RUN.keys() - {command for _, command in LINES}
     assert not SLOW - {command for _, command in LINES}
 

@@ -53,9 +53,10 @@ class Capstone:
         capstone : Capstone
         """
         record, secret = Path(folder, "instructor", "course.json"), Path(key or Path(folder, "instructor", "key.txt"))
-        for path in (record, secret):
-            if not path.exists():
-                raise InputError(f"{path} is missing; lay out the course first: featrec course {folder} --term TERM")
+        if not record.exists():
+            raise InputError(f"{record} is missing; lay out the course first: featrec course {folder} --term TERM")
+        if not secret.exists():
+            raise InputError(f"{secret} is missing; name the file of your key with --key")
         return cls(read_key(secret), json.loads(record.read_text(encoding="utf-8"))["term"])
 
     def write(self, folder: Path) -> Path:

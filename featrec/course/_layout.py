@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -41,6 +42,7 @@ them. In the quiz, write a letter between the quotes: `lesson.quiz(1, "a")`. Han
 define an exercise are graded, so keep your own helpers in them. They may use NumPy (as `np`) and each other, but not
 featrec.""",
 )
+RECORD = Path("instructor", "course.json")
 SECONDS = 600
 GUIDE = """# Instructor's guide
 
@@ -65,7 +67,7 @@ def lay_out(
     key : str or Path, optional
         File of the instructor's key. Default: ``instructor/key.txt``, which is made if it is missing.
     lessons : sequence of int, optional
-        Default: all lessons and the capstone.
+        Default: all lessons and the capstone. Other lessons of the folder stay as they are.
     execute : bool, default=False
         Whether to run each lesson with its solutions, for the expected results and the figures on slides.
 
@@ -80,23 +82,40 @@ def lay_out(
     if unknown := sorted(set(lessons or ()) - set(known)):
         raise InputError(f"there are no lessons {unknown}; the lessons are {', '.join(map(str, known))}")
     folder = Path(folder)
+    before = _lessons_before(folder, term, lessons)
     secret = read_key(Path(key) if key else folder / "instructor" / "key.txt")
     for name in ("student", "instructor/slides", "autograder"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    masters = [load_master(number) for number in sorted(lessons or known)]
-    written = [path for master in masters for path in _write_lesson(folder, master, term, secret, execute)]
+    written: list[Path] = []
+    for number in sorted(lessons or known):
+        written += _write_lesson(folder, load_master(number), term, secret, execute)
     if not lessons:
-        masters.append(load_capstone())
-        written += _write_capstone(folder, masters[-1], Capstone(secret, term))
+        written += _write_capstone(folder, load_capstone(), Capstone(secret, term))
+    numbers = sorted(before | set(lessons or known))
+    masters = [load_master(number) for number in numbers]
+    masters += [load_capstone()] if (folder / "instructor" / "capstone.ipynb").exists() else []
     written.append(_write_guide(folder, term, masters))
-    record = folder / "instructor" / "course.json"
-    record.write_text(
-        json.dumps({"term": term, "lessons": [master.number for master in masters if master.number]}) + "\n", encoding="utf-8"
-    )
+    record = folder / RECORD
+    record.write_text(json.dumps({"term": term, "lessons": numbers}) + "\n", encoding="utf-8")
     deadlines = folder / "instructor" / "deadlines.csv"
     if not deadlines.exists():
         deadlines.write_text("lesson,deadline,per_day,days\n", encoding="utf-8")
     return [*written, record, deadlines]
+
+
+def _lessons_before(folder: Path, term: str, lessons: Sequence[int] | None) -> set[int]:
+    """The lessons that the folder contains. Lessons of two terms are not mixed, and results of another term are removed."""
+    if not (folder / RECORD).exists():
+        return set()
+    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    if record["term"] == term:
+        return set(record["lessons"])
+    if lessons:
+        raise InputError(
+            f"{folder} contains the term {record['term']}; lay out all lessons of {term}, or choose another folder"
+        )
+    shutil.rmtree(folder / "instructor" / "expected", ignore_errors=True)
+    return set()
 
 
 def _write_lesson(folder: Path, master: Master, term: str, key: bytes, execute: bool) -> Iterable[Path]:

@@ -76,7 +76,7 @@ def test_a_term_has_notebooks_guide_slides_and_autograder(terms):
     ]
     student = (terms / "2027a" / "student" / "lesson_05_words.ipynb").read_text()
     assert "argmin" not in student
-    assert 'lesson.example("assign_words")' in student
+    assert r"lesson.example(\"assign_words\")" in student
     assert KEY not in student
     guide = (terms / "2027a" / "instructor" / "guide.md").read_text()
     assert "**Misconceptions.**" in guide
@@ -114,6 +114,33 @@ def test_two_terms_differ_in_data_and_answers(terms):
         for term in ("2027a", "2027b")
     ]
     assert cases[0] != cases[1]
+
+
+def test_lessons_are_added_to_a_term_but_terms_are_not_mixed(terms, tmp_path):
+    options = {"key": terms / "key.txt"}
+    lay_out(tmp_path, "2027a", lessons=[5], **options)
+    expected = tmp_path / "instructor" / "expected" / "lesson_05_words" / "expected.csv"
+    expected.parent.mkdir(parents=True)
+    expected.write_text("accuracy,0.8,0.1\n")
+    lay_out(tmp_path, "2027a", lessons=[2], **options)
+    assert json.loads((tmp_path / "instructor" / "course.json").read_text()) == {"term": "2027a", "lessons": [2, 5]}
+    guide = (tmp_path / "instructor" / "guide.md").read_text()
+    assert "## Lesson 2" in guide
+    assert "| accuracy | 0.8 | 0.1 |" in guide
+    with pytest.raises(InputError, match=r"contains the term 2027a; lay out all lessons of 2027b, or choose another folder"):
+        lay_out(tmp_path, "2027b", lessons=[2], **options)
+
+
+@pytest.mark.slow
+def test_a_new_term_replaces_the_results_of_the_last(terms, tmp_path):
+    (tmp_path / "instructor" / "expected" / "lesson_05_words").mkdir(parents=True)
+    (tmp_path / "instructor" / "expected" / "lesson_05_words" / "expected.csv").write_text("accuracy,0.8,0.1\n")
+    (tmp_path / "instructor" / "course.json").write_text('{"term": "2027a", "lessons": [5]}')
+    lay_out(tmp_path, "2027b", key=terms / "key.txt")
+    guide = (tmp_path / "instructor" / "guide.md").read_text()
+    assert "Term 2027b" in guide
+    assert "| accuracy | 0.8 | 0.1 |" not in guide
+    assert "## Capstone" in guide
 
 
 def test_the_autograder_contains_no_solution(terms):

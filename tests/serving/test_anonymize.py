@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import logging
+import re
 
 import numpy as np
 import pytest
@@ -104,3 +106,27 @@ def test_predictions_and_explanations_over_http_see_no_face(model):
 
     assert asyncio.run(ask()) == [200, 200]
     assert seen == [(1, 0), (1, 0)]
+
+
+def test_the_log_has_nothing_of_an_image(model, caplog):
+    pytest.importorskip("fastapi")
+    httpx = pytest.importorskip("httpx")
+    pytest.importorskip("prometheus_client")
+    from featrec.serving import create_app
+
+    app = create_app(model)
+
+    async def ask():
+        here = {"transport": httpx.ASGITransport(app=app, client=("203.0.113.7", 4711)), "base_url": "http://localhost"}
+        async with app.router.lifespan_context(app), httpx.AsyncClient(**here) as client:
+            caplog.clear()
+            for content in (encoded(FACE), b"no image"):
+                files = {"image": ("name_of_a_person.png", content, "image/png")}
+                await client.post("/predict?top=1", files=files, headers={"x-request-id": "id-1"})
+
+    with caplog.at_level(logging.INFO, logger="featrec.serving"):
+        asyncio.run(ask())
+    lines = [record.getMessage() for record in caplog.records if record.name == "featrec.serving"]
+    assert len(lines) == 2
+    for line, status in zip(lines, ("200", "4"), strict=True):
+        assert re.fullmatch(rf"POST /predict {status}\d* [\d.]+ ms id-1", line)
