@@ -1,4 +1,4 @@
-"""The guide of docs/how_to/serving.md in one shell: each line as it is printed."""
+"""The guide of the README in one shell: each line as it is printed."""
 
 import json
 import os
@@ -38,6 +38,10 @@ def installed(folder):
     (folder / "featrec").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m featrec "$@"\n')
     (folder / "featrec").chmod(0o755)
     return folder
+
+
+def test_the_how_to_has_the_guide_of_the_readme():
+    assert blocks(PAGE, "sh")[0] in blocks(ROOT / "README.md", "sh")
 
 
 @pytest.mark.slow
