@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -304,6 +305,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--serve", nargs="*", default=[], metavar="OPTION", help="more options of featrec serve")
     parser.add_argument("--out", type=Path, help="append the rows to this file")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # otherwise the servers would go on
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(options, Path(folder))

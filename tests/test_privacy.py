@@ -84,12 +84,24 @@ def _walk(node, place, file, found):
             _walk(value, f"{place}[{number}]", file, found)
 
 
-def growing(name, shapes, network, folder, **options):
-    """The arrays whose shapes depend on the number of images, by their places, with the shapes for FEW and MORE images."""
+@pytest.fixture(scope="module")
+def fitted(shapes, network):
+    """Fit a recipe to a number of images, once for all tests."""
     images, labels = shapes
-    few, more = (
-        stored_shapes(make(name, network, **options).fit(images[:n], labels[:n]), folder / f"{n}.model") for n in (FEW, MORE)
-    )
+    kept = {}
+
+    def fit(name, n, **options):
+        key = name, n, *options.items()
+        if key not in kept:
+            kept[key] = make(name, network, **options).fit(images[:n], labels[:n])
+        return kept[key]
+
+    return fit
+
+
+def growing(name, fitted, folder, **options):
+    """The arrays whose shapes depend on the number of images, by their places, with the shapes for FEW and MORE images."""
+    few, more = (stored_shapes(fitted(name, n, **options), folder / f"{n}.model") for n in (FEW, MORE))
     return {place: (few.get(place), more.get(place)) for place in few.keys() | more.keys() if few.get(place) != more.get(place)}
 
 
@@ -105,9 +117,9 @@ VARIANTS = [pytest.param(name, marks=[pytest.mark.slow] if ":" in name else []) 
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_codes_that_a_model_file_keeps(name, shapes, network, tmp_path):
+def test_codes_that_a_model_file_keeps(name, fitted, tmp_path):
     codes, _ = TABLE[name.partition(":")[0]]
-    found = growing(name, shapes, network, tmp_path)
+    found = growing(name, fitted, tmp_path)
     names = {last(place) for place in found}
     kept = [shapes for place, shapes in found.items() if last(place) in CODES]
     if codes == "none":
@@ -124,21 +136,21 @@ def test_codes_that_a_model_file_keeps(name, shapes, network, tmp_path):
         assert names <= BESIDE | {"landmarks_"}
 
 
-def test_thumbnails_of_tiny_knn_are_recognisable(shapes, network):
-    images, labels = shapes
-    model = make("tiny_knn", network).fit(images, labels)
-    step, classifier = model[0], model[-1]
+def test_thumbnails_of_tiny_knn_are_recognisable(shapes, fitted):
+    images = shapes[0][:FEW]
+    step, classifier = fitted("tiny_knn", FEW)
     assert classifier._fit_X.shape == (len(images), 16 * 16)
     assert "16×16" in TABLE["tiny_knn"][0]
     np.testing.assert_array_equal(classifier._fit_X, step.transform(images))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hog_svm", "patches_kernel"])
-def test_landmarks_limit_the_codes_that_are_kept(name, shapes, network, tmp_path):
+def test_landmarks_limit_the_codes_that_are_kept(name, fitted, tmp_path):
     from featrec.classifiers._nystroem_ridge import LANDMARKS
 
     assert LANDMARKS == 6000
-    found = growing(name, shapes, network, tmp_path, landmarks=10)
+    found = growing(name, fitted, tmp_path, landmarks=10)
     assert not {last(place) for place in found} & {*CODES, "dual_coef_"}
     assert {few[0] for place, (few, _) in found.items() if last(place) == "landmarks_"} <= {10}
 
@@ -147,9 +159,8 @@ WITH_WORDS = [name for name in recipes.names() if "n_words" in SMALL.get(name, {
 
 
 @pytest.mark.parametrize("name", WITH_WORDS)
-def test_words_that_are_patches_of_training_images(name, shapes, network):
-    images, labels = shapes
-    model = make(name, network).fit(images[:FEW], labels[:FEW])
+def test_words_that_are_patches_of_training_images(name, shapes, fitted):
+    images, model = shapes[0], fitted(name, FEW)
     words, descriptors = of_patch_codes(model, images[:FEW]) if name == "patches_compact" else of_encoder(model, images[:FEW])
     if TABLE[name][1] == "none":
         distances = np.linalg.norm(words[:, None].astype(float) - descriptors, axis=2).min(axis=1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import featrec
 from featrec.exceptions import MissingExtraError
-from featrec.serving._guard import LOCAL, Guard
+from featrec.serving._guard import LOCAL, OPEN, Guard
 from featrec.serving._infer import add_inference_routes
 from featrec.serving._limits import Limits
 from featrec.serving._refusal import Refusal
@@ -85,12 +85,24 @@ def create_app(
     add_plain_routes(app, service)
     add_inference_routes(app, service)
     _add_handlers(app)
+    if token is not None:
+        _describe_token(app)
     if origins := list(cors):
         from fastapi.middleware.cors import CORSMiddleware
 
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(Guard, hosts=allowed_hosts, origins=origins, token=token, metrics=service.metrics)
     return app
+
+
+def _describe_token(app: Any) -> None:
+    """Say in the description of the requests which of them need the token."""
+    described = app.openapi()  # the same object is returned to clients
+    described["components"] = {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}}
+    described["security"] = [{"token": []}]
+    for path, methods in described["paths"].items():
+        for method in methods.values() if path in OPEN else ():
+            method["security"] = []
 
 
 def need_extra(*modules: str) -> None:

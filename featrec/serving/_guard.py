@@ -14,7 +14,7 @@ from typing import Any
 from featrec.serving._metrics import Metrics
 from featrec.serving._refusal import Refusal
 
-__all__ = ["Guard"]
+__all__ = ["LOCAL", "OPEN", "Guard"]
 
 LOG = logging.getLogger("featrec.serving")
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")

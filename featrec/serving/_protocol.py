@@ -1,11 +1,12 @@
-"""The HTTP protocol of uvicorn, with a deadline for the head of a request.
+"""The HTTP protocol of uvicorn, with a deadline for the head of a request, and a stop that loses no request.
 
 uvicorn limits the time between two requests, but not the time in which a head arrives: a client that sends one byte a second
-could keep a connection open forever.
+could keep a connection open forever. When it stops, it closes connections while the next request may be on its way.
 """
 
 from __future__ import annotations
 
+import asyncio
 from functools import lru_cache
 from typing import Any
 
@@ -25,56 +26,64 @@ def __getattr__(name: str) -> Any:
 
 @lru_cache(maxsize=1)
 def _protocol() -> type:
+    """Create the class on its first use, because uvicorn may not be installed."""
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    class DeadlineProtocol(H11Protocol):
-        deadline: Any = None
-        is_leaving = False
+    return type("DeadlineProtocol", (_Deadline, H11Protocol), {})
 
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._start(vars(self.config)["header_seconds"])
 
-        def data_received(self, data: bytes) -> None:
-            """Stop the deadline when a request has begun; the application limits the time of its body."""
-            super().data_received(data)
-            if self._is_busy():
-                self._stop()
-                if self.is_leaving:
-                    self._end_with_answer()
+class _Deadline(asyncio.Protocol):
+    """Extends H11Protocol, whose attributes it uses."""
 
-        def on_response_complete(self) -> None:
-            self._start(vars(self.config)["header_seconds"])
-            super().on_response_complete()
+    config: Any
+    cycle: Any
+    loop: Any
+    transport: Any
+    deadline: Any = None
+    is_leaving = False
 
-        def shutdown(self) -> None:
-            """Let a request in progress be the last one. Without one, wait a moment, because it may be on its way."""
-            self.is_leaving = True
-            if self._is_busy():
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._start(self.config.header_seconds)
+
+    def data_received(self, data: bytes) -> None:
+        """Stop the deadline when a request has begun; the application limits the time of its body."""
+        super().data_received(data)
+        if self._is_busy():
+            self._stop()
+            if self.is_leaving:
                 self._end_with_answer()
-            else:
-                self._start(GRACE_SECONDS)
 
-        def _is_busy(self) -> bool:
-            return self.cycle is not None and not self.cycle.response_complete
+    def on_response_complete(self) -> None:
+        self._start(self.config.header_seconds)
+        super().on_response_complete()  # type: ignore[misc]
 
-        def _end_with_answer(self) -> None:
-            """Close the connection after the answer, and tell the client, so that it sends no other request."""
-            if self.cycle.keep_alive and not self.cycle.response_started:
-                self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
-            self.cycle.keep_alive = False
+    def shutdown(self) -> None:
+        """Let a request in progress be the last one. Without one, wait a moment, because it may be on its way."""
+        self.is_leaving = True
+        if self._is_busy():
+            self._end_with_answer()
+        else:
+            self._start(GRACE_SECONDS)
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._stop()
-            super().connection_lost(exc)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)
 
-        def _start(self, seconds: float) -> None:
-            self._stop()
-            self.deadline = self.loop.call_later(seconds, self.transport.close)
+    def _is_busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
-        def _stop(self) -> None:
-            if self.deadline is not None:
-                self.deadline.cancel()
-                self.deadline = None
+    def _end_with_answer(self) -> None:
+        """Close the connection after the answer, and tell the client, so that it sends no other request."""
+        if self.cycle.keep_alive and not self.cycle.response_started:
+            self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
+        self.cycle.keep_alive = False
 
-    return DeadlineProtocol
+    def _start(self, seconds: float) -> None:
+        self._stop()
+        self.deadline = self.loop.call_later(seconds, self.transport.close)
+
+    def _stop(self) -> None:
+        if self.deadline is not None:
+            self.deadline.cancel()
+            self.deadline = None

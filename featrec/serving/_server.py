@@ -37,6 +37,8 @@ class AppFactory:
     def __call__(self) -> Any:
         logging.basicConfig(format=FORMAT, level=logging.INFO if self.verbose else logging.WARNING)
         warnings.filterwarnings("ignore", category=FeatrecWarning)  # about images of users
+        for name in ("PIL", "python_multipart"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # they log the contents of damaged files
         return create_app(self.models, **self.options)
 
 

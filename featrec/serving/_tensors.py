@@ -94,9 +94,10 @@ class Tensors:
         self._limited(shape[0])
         raw = self._raw(tensor)
         try:
-            flat = np.frombuffer(raw, kind) if raw is not None else np.asarray(_flat(tensor.get("data")), kind)
+            with np.errstate(over="raise"):
+                flat = np.frombuffer(raw, kind) if raw is not None else np.asarray(_flat(tensor.get("data")), kind)
             return list(flat.reshape(shape))
-        except (ValueError, TypeError, OverflowError) as error:
+        except (ValueError, TypeError, ArithmeticError) as error:
             raise Refusal(
                 400, f"the data do not fit the shape {shape} and the datatype {tensor['datatype']} ({error})"
             ) from None

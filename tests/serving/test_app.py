@@ -237,6 +237,11 @@ def test_a_token_protects_all_but_page_and_health():
         right = {"authorization": "Bearer secret-token-of-a-test"}
         assert client.post("/predict", content=LIGHT, headers=right).status_code == 200
         assert [client.get(path).status_code for path in ("/", "/page.js", "/v2/health/ready")] == [200, 200, 200]
+        described = client.get("/openapi.json", headers=right).json()
+        assert described["security"] == [{"token": []}]
+        assert described["components"]["securitySchemes"]["token"] == {"type": "http", "scheme": "bearer"}
+        needless = {path for path, methods in described["paths"].items() for one in methods.values() if "security" in one}
+        assert needless == {"/v2/health/live", "/v2/health/ready"}
 
 
 def connection(client, text):

@@ -15,7 +15,10 @@ from tests.serving import hostile
 from tests.serving.models import with_scores
 from tests.serving.served import running
 
-LIMITS = Limits(header_seconds=1, body_seconds=1, max_bytes=5_000_000, max_pixels=20_000_000)
+# As in the command: an image of a user may be dark or flat.
+pytestmark = pytest.mark.filterwarnings("ignore::featrec.exceptions.FeatrecWarning")
+
+LIMITS = Limits(header_seconds=3, body_seconds=2, max_bytes=5_000_000, max_pixels=20_000_000)
 KINDS = (
     "image",
     "image as body",
@@ -76,3 +79,9 @@ def test_an_answer_that_is_wrong_is_noticed():
     assert hostile.fault(slow, hostile.CLOSED, LIMITS) is None
     for found, status in ((good, 422), (good, 500), (cut, 200), (good, hostile.CLOSED), (slow, 200), (cut, hostile.SILENT)):
         assert hostile.fault(found, status, LIMITS), (found.kind, status)
+
+
+@pytest.mark.parametrize("change", [{"datatype": ["BYTES"]}, {"datatype": "FP32", "shape": [1, 1, 1], "data": [1e300]}])
+def test_tensors_that_the_attack_has_found(address, change):
+    tensor = {"name": "image", "shape": [1], "datatype": "BYTES", "data": ["AAAA"]} | change
+    assert hostile.send(address, hostile.Upload("wrong tensor", hostile.infer(tensor, "m"))) == 400

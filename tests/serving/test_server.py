@@ -123,6 +123,7 @@ def test_sigterm_under_load_finishes_what_was_taken(files, tmp_path, workers):
     assert {status for status, _ in load.answers} == {200}
 
 
+@pytest.mark.slow
 def test_a_request_that_is_on_its_way_at_sigterm_is_answered(files):
     with serving(files / "knn.model") as (process, client):
         assert client.get("/v2").headers.get("connection") != "close"
