@@ -403,7 +403,7 @@ def test_a_review_as_a_table():
     assert len(frame) == len(review) == 5
     assert frame.columns.tolist() == ["labels", "most_likely", "confidences", "novelties", "accepted", "reasons", "sets"]
     assert frame["accepted"].tolist() == review.accepted.tolist()
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match="labels"):
         review.labels = None
 
 

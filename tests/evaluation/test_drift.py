@@ -160,7 +160,7 @@ def test_report(rng):
     facts = json.loads(report.to_json())
     assert facts["alarms"] == list(report.alarms)
     assert facts["looks"][-1]["drift"] is True
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match="drift"):
         report.drift = False
 
 

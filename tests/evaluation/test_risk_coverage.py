@@ -105,7 +105,7 @@ def test_what_is_shown(rejecting, tmp_path):
     assert "<table>" in result._repr_html_()
     assert "| model |" in result.to_markdown()
     assert json.loads(result.to_json())["n"] == 240
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match="n"):
         result.n = 3
 
 
