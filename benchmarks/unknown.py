@@ -9,8 +9,8 @@ A row is written when it is finished; a row that the file already has is not mea
 Unknown classes: the training images of the known classes (100 each) train a RejectUnknown, which holds out 10 % of them; its
 vocabulary and its classifier never see these. 100 test images of each of the 15 classes are judged. The AUROC is the
 probability that an image of an unknown class has a greater novelty than an image of a known class. "maximal score" is the
-largest decision value of the SVM, the usual baseline. Features are computed once per draw; a RejectUnknown around the SVM is
-the same as around the Pipeline, because the same images are held out.
+largest decision value of the SVM, the usual baseline, which ``method="score"`` uses. Features are computed once per draw; a
+RejectUnknown around the SVM is the same as around the Pipeline, because the same images are held out.
 
 Coverage: the model is fitted on the training images of all classes. In each draw, a part of the test images, which the model
 has not seen, calibrates the conformal sets, and the coverage is measured on the others.

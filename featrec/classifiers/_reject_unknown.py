@@ -6,7 +6,7 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import log_softmax
+from scipy.special import expit, log_softmax
 from sklearn.base import ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Tags, get_tags, indexable
@@ -67,14 +67,16 @@ class RejectUnknown(ClassifierMixin, Estimator):
         A Pipeline from images to classes, alone or inside another estimator, or a classifier of codes, with ``predict_proba``
         or ``decision_function``. It is cloned. A fitted model inside ``FrozenEstimator`` is used as it is; then all images
         given to ``fit`` are held-out images, except with "distance".
-    method : {"confidence", "distance", "conformal"}, default="confidence"
+    method : {"confidence", "score", "distance", "conformal"}, default="confidence"
         - "confidence": reject images whose calibrated probability is low. It works with every classifier.
+        - "score": reject images whose largest decision value is low [5]_. Unlike probabilities, decision values of one class do
+          not depend on the others: an image that resembles two classes is not rejected, one that resembles none is.
         - "distance": reject images whose codes are far from those of all classes, see Notes. It needs codes.
         - "conformal": find a set of possible classes that contains the true class with the probability `coverage`, and reject
           images for which this set is empty.
     coverage : float, default=0.95
-        For "confidence" and "distance", the fraction of images of known classes that is accepted. For "conformal", the fraction
-        of images of known classes whose set contains the true class. Both hold on average for images like the training images.
+        For "conformal", the fraction of images of known classes whose set contains the true class; otherwise the fraction of
+        images of known classes that is accepted. Both hold on average for images like the training images.
     per_class : bool, default=False
         For "conformal", reach the coverage for each class instead of for all together. Each class then has its own threshold,
         and needs coverage / (1 - coverage) held-out images, such as 19 for 0.95.
@@ -116,6 +118,9 @@ class RejectUnknown(ClassifierMixin, Estimator):
     *Distances.* A ridge regression projects the codes to one number per class, so that the training images of each class nearly
     coincide (the null space of [3]_). The novelty is the distance to the nearest class mean.
 
+    *Scores.* The novelty is 1 / (1 + exp(s)) for the largest score s: a decision value, or the logarithm of a probability if
+    the classifier has probabilities.
+
     *Sets.* The nonconformity of a class is one minus its probability ("least ambiguous sets" [4]_). If the most likely class is
     not in a set of `per_class`, the label is the most likely class of the set.
 
@@ -126,6 +131,8 @@ class RejectUnknown(ClassifierMixin, Estimator):
     .. [3] P. Bodesheim, A. Freytag, E. Rodner, M. Kemmler, J. Denzler. Kernel null space methods for novelty detection. CVPR
        2013.
     .. [4] M. Sadinle, J. Lei, L. Wasserman. Least ambiguous set-valued classifiers with bounded error levels. JASA, 2019.
+    .. [5] D. Hendrycks, S. Basart, M. Mazeika, A. Zou, J. Kwon, M. Mostajabi, J. Steinhardt, D. Song. Scaling
+       out-of-distribution detection for real-world settings. ICML 2022.
 
     Examples
     --------
@@ -145,7 +152,7 @@ class RejectUnknown(ClassifierMixin, Estimator):
 
     _parameter_constraints = {
         "model": [HasMethods(["fit", "predict"])],
-        "method": [StrOptions({"confidence", "distance", "conformal"})],
+        "method": [StrOptions({"confidence", "score", "distance", "conformal"})],
         "coverage": [real_number(0, 1, closed="neither")],
         "per_class": ["boolean"],
         "calibration_fraction": [real_number(0, 1, closed="neither")],
@@ -343,6 +350,8 @@ class RejectUnknown(ClassifierMixin, Estimator):
             return np.asarray((doubts(shares) - self.thresholds_).min(axis=1))
         if self.method == "distance":
             return CodeDistance(**{name: getattr(self, name) for name in DISTANCE_ARRAYS})(seen.codes)
+        if self.method == "score":
+            return np.asarray(expit(-seen.scores.max(axis=1)))
         return np.asarray(doubts(shares).min(axis=1))
 
     def _members(self, shares: np.ndarray) -> np.ndarray:

@@ -28,5 +28,5 @@ def check_stored_rejection(stored: Stored) -> None:
         check_stored_array("thresholds_", stored["thresholds_"], (n_classes,), np.float64)
     elif method == "distance":
         check_stored_distance(stored, n_classes)
-    elif method != "confidence":
-        raise ValueError(f'method={method!r:.80}; expected "confidence", "distance" or "conformal"')
+    elif method not in ("confidence", "score"):
+        raise ValueError(f'method={method!r:.80}; expected "confidence", "score", "distance" or "conformal"')

@@ -53,9 +53,9 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--reject",
-        choices=["confidence", "distance", "conformal"],
+        choices=["confidence", "score", "distance", "conformal"],
         help="learn to reject images that show none of the classes; this holds out a fifth of the training images. "
-        "confidence: low probability; distance: unusual features; conformal: no possible class",
+        "confidence: low probability; score: low decision value; distance: unusual features; conformal: no possible class",
     )
     parser.add_argument(
         "--coverage",
@@ -126,7 +126,7 @@ def _rejecting(model: Any, arguments: argparse.Namespace) -> Any:
     """Return the model, or with --reject, the model inside a RejectUnknown."""
     if arguments.reject is None:
         if arguments.coverage is not None:
-            raise InputError("--coverage works only with --reject confidence, distance or conformal")
+            raise InputError("--coverage works only with --reject confidence, score, distance or conformal")
         return model
     from featrec.classifiers import RejectUnknown
 

@@ -28,7 +28,7 @@ from featrec.pairwise import HistogramKernel
 from featrec.preprocessing import Augmented
 from tests.images.own_extractors import COUNT, Means
 
-METHODS = ("confidence", "distance", "conformal")
+METHODS = ("confidence", "score", "distance", "conformal")
 NAMES = np.array(["coast", "forest", "street"])
 
 
@@ -78,6 +78,16 @@ def test_the_threshold_is_the_rank_of_the_held_out_images(method):
         return
     wrong = 1 - model.predict_proba(X[held])[np.arange(18), np.searchsorted(NAMES, y[held])]
     assert model.thresholds_ == pytest.approx(np.sort(wrong)[rank - 1], abs=1e-12)
+
+
+def test_the_score_is_the_largest_decision_value():
+    X, y = clusters(90)
+    model = RejectUnknown(LinearSVC(random_state=0), method="score", coverage=0.8, random_state=3).fit(X, y)
+    largest = model.decision_function(X).max(axis=1)
+    np.testing.assert_allclose(model.novelty(X), 1 / (1 + np.exp(largest)))
+    order = np.argsort(largest)
+    assert not model.review(X[order]).accepted[0]
+    assert model.review(X[order]).accepted[-1]
 
 
 def test_conformal_thresholds_of_few_values():

@@ -15,7 +15,7 @@ from tests.persistence.archives import edited, refused, reloaded
 
 POINTS = np.vstack([np.eye(6)[np.resize([0, 1, 2], 90)] + np.random.default_rng(0).normal(scale=0.2, size=(90, 6))])
 LABELS = np.resize(["coast", "forest", "street"], 90)
-OPTIONS = {"confidence": {}, "distance": {}, "conformal": {"coverage": 0.9}}
+OPTIONS = {"confidence": {}, "score": {}, "distance": {}, "conformal": {"coverage": 0.9}}
 
 
 def fitted(method):
@@ -49,7 +49,7 @@ def test_a_model_of_images_with_views_inside():
         (
             "confidence",
             edits.setting("method", "oracle"),
-            r'method=\'oracle\'; expected "confidence", "distance" or "conformal"',
+            r'method=\'oracle\'; expected "confidence", "score", "distance" or "conformal"',
         ),
         ("confidence", edits.setting("method", "distance"), r"missing or invalid attributes \(KeyError\('directions_'\)\)"),
         ("confidence", edits.extra("review", edits.plain("yes")), r"its attribute 'review' hides a method of the class"),
