@@ -88,7 +88,7 @@ def test_too_little_to_see(folder, tmp_path, capsys):
 def test_wrong_combinations_are_refused_before_training(folder, tmp_path, capsys):
     out = tmp_path / "m"
     assert train(folder, out, "--recipe", "hog_svm", "--coverage", "0.9") == 2
-    assert "--coverage works only with --reject confidence, distance or conformal" in capsys.readouterr().err
+    assert "--coverage works only with --reject confidence, score, distance or conformal" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         train(folder, out, "--recipe", "hog_svm", "--reject", "distance", "--coverage", "1")
     assert "it must be between 0 and 1, such as 0.9; got 1" in capsys.readouterr().err
