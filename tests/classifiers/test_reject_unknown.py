@@ -378,7 +378,7 @@ def test_sets_need_the_method():
     model = RejectUnknown(GaussianNB(), random_state=0).fit(X, y)
     assert not hasattr(model, "predict_sets")
     assert model.review(X).sets is None
-    with pytest.raises(AttributeError) as error:
+    with pytest.raises(AttributeError, match="predict_sets") as error:
         model.predict_sets(X)
     assert "predict_sets needs method=\"conformal\"; this RejectUnknown has method='confidence'" in str(error.value.__cause__)
 

@@ -89,7 +89,7 @@ def test_wrong_combinations_are_refused_before_training(folder, tmp_path, capsys
     out = tmp_path / "m"
     assert train(folder, out, "--recipe", "hog_svm", "--coverage", "0.9") == 2
     assert "--coverage works only with --reject confidence, score, distance or conformal" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="2"):
         train(folder, out, "--recipe", "hog_svm", "--reject", "distance", "--coverage", "1")
     assert "it must be between 0 and 1, such as 0.9; got 1" in capsys.readouterr().err
     assert train(folder, out, "--recipe", "hog_svm", "--reject", "conformal") == 2

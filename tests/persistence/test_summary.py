@@ -118,7 +118,7 @@ def test_a_model_cannot_refer_to_it(model):
     data = packed(facts, members | {SUMMARY: zip_of(("codes.npy", GOOD)), "schema.json": schema})
     with open("attack.featrec", "wb") as file:
         file.write(data)
-    with pytest.raises(ModelFileError):
+    with pytest.raises(ModelFileError, match=r"its schema was not written by `save` \(KeyError\('summary\.npz'\)\)"):
         load("attack.featrec")
 
 
