@@ -33,7 +33,7 @@ from sklearn.pipeline import Pipeline
 
 from featrec import recipes
 from featrec.classifiers import RejectUnknown
-from featrec.classifiers._held_out import calibration_split
+from featrec.classifiers._rejection import calibration_split
 from featrec.cli._bench_results import append, read_results, stamp
 from featrec.datasets import load_dataset
 from featrec.evaluation import calibration_of, probabilities_of

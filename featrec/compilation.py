@@ -92,7 +92,7 @@ def can_share_cache() -> bool:
 def warming() -> Iterator[None]:
     """In this context, only one process at a time compiles a module, and the first compilation is not reported."""
     from featrec.compiled import _cache
-    from featrec.compiled._compilations import COMPILATIONS
+    from featrec.compiled._cache import COMPILATIONS
 
     before, COMPILATIONS.told = COMPILATIONS.told, True
     try:
@@ -103,5 +103,5 @@ def warming() -> Iterator[None]:
 
 
 def _compilations() -> Any:
-    module = sys.modules.get("featrec.compiled._compilations")
+    module = sys.modules.get("featrec.compiled._cache")
     return None if module is None else module.COMPILATIONS

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from numba.core.caching import IndexDataCacheFile
 
-from featrec.compiled._compilations import COMPILATIONS
+from featrec.compiled._cache import COMPILATIONS
 
 try:
     import fcntl

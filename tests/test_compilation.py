@@ -14,8 +14,8 @@ from numba import njit, types
 from numba.core import event
 
 from featrec import compilation
-from featrec.compiled import _cache, _compilations
-from featrec.compiled._compilations import COMPILATIONS, Compilations
+from featrec.compiled import _cache
+from featrec.compiled._cache import COMPILATIONS, Compilations
 from featrec.compiled._parts import part, stay_apart
 from featrec.compiled._rows import root_shares
 from featrec.descriptors import LBP, RootSIFT, Whiten
@@ -51,7 +51,7 @@ def compile_with(listener, *loops):
 
 @pytest.fixture
 def listener(monkeypatch):
-    monkeypatch.setattr(_compilations, "time", SimpleNamespace(perf_counter=iter(range(100)).__next__))
+    monkeypatch.setattr(_cache, "time", SimpleNamespace(perf_counter=iter(range(100)).__next__))
     yield Compilations("featrec.compiled")
     gc.enable()  # some tests end while the compiler runs
 
@@ -59,7 +59,7 @@ def listener(monkeypatch):
 @pytest.fixture
 def terminal(monkeypatch, capsys):
     """What is said on a terminal since it was last asked."""
-    monkeypatch.setattr(_compilations, "_is_terminal", lambda: True)
+    monkeypatch.setattr(_cache, "_is_terminal", lambda: True)
     return lambda: capsys.readouterr().err
 
 

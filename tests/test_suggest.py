@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from featrec import recipes
 from featrec.cli import main
 from featrec.cli._recipes import _wanted
-from featrec.compiled._compilations import COMPILATIONS
+from featrec.compiled._cache import COMPILATIONS
 from featrec.datasets import load_dataset
 from featrec.evaluation import Suggestion, Trial, _trials, suggested
 from featrec.exceptions import ImageError, InputError

@@ -17,19 +17,19 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from featrec.base import RANDOM_STATE, Estimator, HasMethods, StrOptions, positive_integer, real_number, rows_of
 from featrec.callbacks import passing_callbacks
 from featrec.classifiers._calibrated import best_temperature
-from featrec.classifiers._code_distance import DISTANCE_ARRAYS, CodeDistance
-from featrec.classifiers._held_out import (
+from featrec.classifiers._rejection import (
+    DISTANCE_ARRAYS,
+    CodeDistance,
     calibration_split,
     check_rows,
+    check_stored_rejection,
     class_thresholds,
     columns_of,
     conformal_threshold,
     doubts,
     refuse_one_class,
 )
-from featrec.classifiers._review import Answers, Review, label_for_unknown, reviewed
-from featrec.classifiers._seen import Seen, codes_of, seen_by
-from featrec.classifiers._stored_rejection import check_stored_rejection
+from featrec.classifiers._review import Answers, Review, Seen, codes_of, label_for_unknown, reviewed, seen_by
 from featrec.exceptions import InputError
 from featrec.model_files import SizeLimit, Stored
 

@@ -2,7 +2,7 @@
 
 from numba.core.event import register
 
-from featrec.compiled._compilations import COMPILATIONS
+from featrec.compiled._cache import COMPILATIONS
 
 # Reports the first compilation of a process, and measures the time of all compilations.
 register("numba:compile", COMPILATIONS)

@@ -1,4 +1,5 @@
-"""numba's cache of the compiled loops: its folders, its entries for this processor, and locks for processes that compile.
+"""numba's cache of the compiled loops (folders, entries for this processor, locks for processes that compile), and
+the listener that reports compilations.
 
 numba stores a file for each combination of argument types of a loop, and an index for each loop. It extends the index without
 a lock. If two processes compile the same loop at the same time, an entry of the index may be lost or may point to the file of
@@ -7,9 +8,14 @@ the other process.
 
 from __future__ import annotations
 
+import gc
 import importlib
+import multiprocessing
 import os
 import pkgutil
+import sys
+import threading
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +24,90 @@ from types import ModuleType
 from typing import Any
 
 from numba.core.dispatcher import Dispatcher
+from numba.core.event import Event, Listener
 from numba.core.registry import cpu_target
+
+__all__ = ["COMPILATIONS", "Compilations"]
+
+
+class Compilations(Listener):
+    """Listener of numba's compiler; `seconds` is the compilation time, and `n_loops` the number of compiled loops."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+        self.seconds = 0.0
+        self.n_loops = 0
+        # Whether to write the message even if standard error is not a terminal; verbose=1 requests this.
+        self.wanted = False
+        self.told = False
+        self.lock = threading.Lock()
+        # Number of threads that are compiling, and whether garbage collection was on before the first of them started.
+        self.n_running = 0
+        self.collects = False
+        # Depth of nested events. Each thread has its own, because several threads may compile at the same time.
+        self.thread = threading.local()
+
+    def on_start(self, event: Event) -> None:
+        """Report the first compilation; start the clock if the event is the outermost."""
+        if not self._is_ours(event):
+            return
+        self.thread.depth = getattr(self.thread, "depth", 0) + 1
+        if self.thread.depth > 1:
+            return
+        self._tell(event.data["dispatcher"])
+        with self.lock:
+            if self.n_running == 0:
+                self.collects = gc.isenabled()
+                gc.disable()
+            self.n_running += 1
+        self.thread.start = time.perf_counter()
+
+    def on_end(self, event: Event) -> None:
+        """Stop the clock, even if the compilation failed."""
+        if not self._is_ours(event):
+            return
+        self.thread.depth -= 1
+        with self.lock:
+            self.n_loops += 1
+            if self.thread.depth > 0:
+                return
+            self.seconds += time.perf_counter() - self.thread.start
+            self.n_running -= 1
+            if self.n_running == 0 and self.collects:
+                gc.enable()
+
+    def _is_ours(self, event: Event) -> bool:
+        """Return whether the event is about a cached loop of this package, not about one of its intrinsics."""
+        loop = event.data["dispatcher"]
+        module: str = loop.py_func.__module__ or ""
+        return module.startswith(self.package + ".") and loop.stats.cache_path is not None
+
+    def _tell(self, loop: Any) -> None:
+        with self.lock:
+            if self.told or not (_speaks() and (self.wanted or _is_terminal())):
+                return
+            self.told = True
+        sys.stderr.write(
+            f"featrec: compiling the required loops, starting with {loop.py_func.__name__}; this happens once on this machine. "
+            f"The cache is {loop.stats.cache_path} ('featrec warm' compiles all loops in advance)\n"
+        )
+
+
+def _speaks() -> bool:
+    """Return whether this is the main process or the first worker; only these write the message."""
+    return multiprocessing.parent_process() is None or multiprocessing.current_process().name.endswith("-1")
+
+
+def _is_terminal() -> bool:
+    """Return whether standard error is a terminal. If standard error is closed or missing, return False."""
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):
+        return False
+
+
+COMPILATIONS = Compilations("featrec.compiled")
+
 
 try:
     import fcntl

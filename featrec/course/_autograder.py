@@ -104,7 +104,7 @@ def write_autograder(path: Path, exercises: dict[str, Exercise], seed: int) -> N
 def grader_files(exercises: dict[str, Exercise], seed: int) -> dict[str, bytes]:
     """The files that the tests of an autograder import. They need NumPy only."""
     return {
-        **{f"course{name}.py": _copied(name) for name in ("_hints", "_judge", "_match")},
+        **{f"course{name}.py": _copied(name) for name in ("_judge", "_match")},
         "course_grader.py": GRADER.replace("LIMIT", f"{LIMIT:g}").encode(),
         "cases.pkl": pickle.dumps({name: _cases(one, seed) for name, one in exercises.items()}),
     }

@@ -15,10 +15,8 @@ from typing import Any
 
 import featrec
 from featrec.course._autograder import write_autograder
-from featrec.course._capstone import Capstone
-from featrec.course._master import Cell, Master, find_masters, load_capstone, load_master
-from featrec.course._slides import slides_html
-from featrec.course._term import read_key, seed_of
+from featrec.course._capstone import Capstone, read_key, seed_of
+from featrec.course._master import Cell, Master, find_masters, load_capstone, load_master, slides_html
 from featrec.course.exercises import exercises_of
 from featrec.exceptions import FeatrecError, InputError, MissingExtraError
 

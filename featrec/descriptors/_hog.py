@@ -12,8 +12,17 @@ from sklearn.base import clone
 
 from featrec.base import StrOptions, Tags, check_is_fitted, check_one_label_each, check_sizes, positive_integer
 from featrec.compiled._hog import L1, L1_SQRT, L2, L2_HYS, NONE
-from featrec.descriptors._color_layout import PLANE, any_colour, color_layout, color_scale, spread
-from featrec.descriptors._hog_codes import Bins, cell_sums, code_parts, gradient_codes
+from featrec.descriptors._hog_codes import (
+    PLANE,
+    Bins,
+    any_colour,
+    cell_sums,
+    code_parts,
+    color_layout,
+    color_scale,
+    gradient_codes,
+    spread,
+)
 from featrec.exceptions import FailedImageWarning, ImageError, InputError
 from featrec.images import DescriptorCache, GlobalExtractor, check_images, read_image
 from featrec.lazy import Images

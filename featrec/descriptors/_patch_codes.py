@@ -26,8 +26,15 @@ from featrec.base import (
 )
 from featrec.compiled._dot_products import has_integer_dot
 from featrec.compiled._patch_codes import BLOCK, ZERO, patch_codes, patch_codes_by_blas, patch_points
-from featrec.descriptors._patch_shares import PatchWords, at_patches, most_similar, patch_shares
-from featrec.descriptors._patch_table import MirrorWhitening, PatchTable, patch_table
+from featrec.descriptors._patch_table import (
+    MirrorWhitening,
+    PatchTable,
+    PatchWords,
+    at_patches,
+    most_similar,
+    patch_shares,
+    patch_table,
+)
 from featrec.descriptors._patches import CHANNELS, LARGEST, Patches, mirror_is_harmless, whole_numbers
 from featrec.exceptions import InputError
 from featrec.images import Contributions, DescriptorCache, GlobalExtractor, as_gray, as_rgb, check_images

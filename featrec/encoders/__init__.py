@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
-    from featrec.encoders._bag_of_words import BagOfWords, SoftBagOfWords
+    from featrec.encoders._bag_of_words import LLC, BagOfWords, SoftBagOfWords
     from featrec.encoders._base import BagsTransformer as BagsTransformer, Encoder
-    from featrec.encoders._fisher_vector import FisherVector
-    from featrec.encoders._llc import LLC
+    from featrec.encoders._residuals import VLAD, FisherVector
     from featrec.encoders._spatial_pyramid import SpatialPyramid
-    from featrec.encoders._vlad import VLAD
     from featrec.encoders._votes import SignCode, ThresholdCode, TriangleCode
 
 __all__ = [
@@ -31,12 +29,10 @@ __all__ = [
 __getattr__, __dir__ = on_demand(
     __name__,
     {
-        "._bag_of_words": ["BagOfWords", "SoftBagOfWords"],
+        "._bag_of_words": ["BagOfWords", "LLC", "SoftBagOfWords"],
         "._base": ["BagsTransformer", "Encoder"],
-        "._fisher_vector": ["FisherVector"],
-        "._llc": ["LLC"],
+        "._residuals": ["FisherVector", "VLAD"],
         "._spatial_pyramid": ["SpatialPyramid"],
-        "._vlad": ["VLAD"],
         "._votes": ["SignCode", "ThresholdCode", "TriangleCode"],
     },
 )

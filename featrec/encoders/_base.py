@@ -23,8 +23,7 @@ from featrec.base import (
     warn_of_empty_bags,
     why_empty,
 )
-from featrec.encoders._layout import Layout
-from featrec.encoders._shares import Traced, share_of_maxima, share_of_sums, traced, weights_on_pooled
+from featrec.encoders._layout import Layout, Traced, share_of_maxima, share_of_sums, traced, weights_on_pooled
 from featrec.exceptions import ImageError, InputError, MetricError
 from featrec.lazy import Bags, Failure, note_unreadable
 from featrec.parallel import each_batch

@@ -12,8 +12,8 @@ import numpy as np
 from featrec.base import check_sizes
 from featrec.evaluation import as_labels
 from featrec.exceptions import InputError
-from featrec.explanation._element_table import ElementTable, ImageRecord, record_of
 from featrec.explanation._explanation import Explanation
+from featrec.explanation._patch_collector import ElementTable, ImageRecord, record_of
 from featrec.parallel import each_batch
 
 if TYPE_CHECKING:

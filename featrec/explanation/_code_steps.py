@@ -9,7 +9,7 @@ from sklearn.feature_selection import SelectorMixin
 
 from featrec.classifiers import WidePCA, WideScaler
 from featrec.exceptions import InputError
-from featrec.explanation._pull import Pull
+from featrec.explanation._target import Pull
 
 __all__ = ["back_through"]
 

@@ -1,10 +1,11 @@
-"""explain: why a fitted model decided as it did."""
+"""explain: why a fitted model decided as it did, with occlusion for models without exact contributions."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,21 +14,60 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from featrec.base import is_search
+from featrec.base import check_sizes, is_search
 from featrec.classifiers import Calibrated, RejectUnknown
 from featrec.exceptions import InputError
 from featrec.explanation._explanation import Explanation, ImageExplanation
 from featrec.explanation._heads import Decision, decision_of
-from featrec.explanation._occlusion import occluded
-from featrec.explanation._pull import Part, Trail, mean_of
-from featrec.explanation._target import Target, check_targets
+from featrec.explanation._target import Part, Target, Trail, check_targets, mean_of
 from featrec.explanation._trace import Code, trace
-from featrec.images import check_images
+from featrec.images import Contributions, check_images, frames_of, rectangles
 from featrec.lazy import Images
 from featrec.pairwise import HistogramKernel
 from featrec.preprocessing import Augmented, PredictAugmented, Unflatten
 
-__all__ = ["explain"]
+__all__ = ["explain", "occluded", "scores_of"]
+
+
+def occluded(model: Any, image: np.ndarray, target: Target, blocks: int) -> tuple[Contributions, float]:
+    """Return the decrease of the decision value for each block, and the decision value of the image."""
+    rows, columns = check_sizes("blocks", blocks, 2)
+    height, width = image.shape[:2]
+    ys = np.unique(np.linspace(0, height, min(rows, height) + 1).round().astype(int))
+    xs = np.unique(np.linspace(0, width, min(columns, width) + 1).round().astype(int))
+    places = [(*down, *across) for down in pairwise(ys) for across in pairwise(xs)]
+    mean = image.mean(axis=(0, 1))
+    fill = mean.astype(image.dtype) if image.dtype.kind == "f" else np.rint(mean).astype(image.dtype)
+    images = [image]
+    for top, bottom, left, right in places:
+        hidden = image.copy()
+        hidden[top:bottom, left:right] = fill
+        images.append(hidden)
+    values = scores_of(model, images, target)
+    top, bottom, left, right = np.array(places, dtype=float).T - 0.5
+    outlines = rectangles(left, top, right, bottom)
+    return Contributions(values[0] - values[1:], frames_of(outlines), outlines), float(values[0])
+
+
+def scores_of(model: Any, images: Any, target: Target) -> np.ndarray:
+    """Return the decision value (or the probability) of a target for each image."""
+    for method in ("decision_function", "predict_proba"):
+        if hasattr(model, method):
+            scores = np.asarray(getattr(model, method)(images), np.float64)
+            break
+    else:
+        raise InputError(
+            f"{type(model).__name__} has neither decision_function nor predict_proba, so occlusion cannot explain it"
+        )
+    if scores.ndim == 1 or scores.shape[1] == 1:
+        return target.sign * scores.ravel()
+    if scores.shape[1] != len(target.classes):
+        raise InputError(
+            f"decision_function returns {scores.shape[1]} values for {len(target.classes)} classes; "
+            'use SVC(decision_function_shape="ovr")'
+        )
+    return scores @ target.signs
+
 
 METHODS = ("auto", "occlusion")
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 import numpy as np
 
 from featrec.exceptions import InputError
-from featrec.explanation._pull import Part, moved
-from featrec.explanation._target import Target
+from featrec.explanation._target import Part, Target, moved
 from featrec.images import Contributions
 from featrec.lazy import Images, LazySequence
 
@@ -267,7 +266,7 @@ class ImageExplanation:
         shap.Explanation
             With the shape (n_features,).
         """
-        from featrec.explanation._shap import shap_of_image
+        from featrec.explanation._figures import shap_of_image
 
         return shap_of_image(self, by)
 
@@ -365,7 +364,7 @@ class Explanation(LazySequence):
 
         It has one row per image and one column per visual word (or name, or place). Its data are the numbers of parts.
         """
-        from featrec.explanation._shap import shap_of_images
+        from featrec.explanation._figures import shap_of_images
 
         return shap_of_images(self)
 

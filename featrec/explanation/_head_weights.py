@@ -11,8 +11,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from featrec.exceptions import InputError
 from featrec.explanation._code_steps import back_through
 from featrec.explanation._explain import _decision
-from featrec.explanation._pull import Pull
-from featrec.explanation._target import Target
+from featrec.explanation._target import Pull, Target
 from featrec.explanation._trace import Code
 from featrec.explanation._word_source import WordSource, flattened
 from featrec.lazy import Images

@@ -18,8 +18,7 @@ from featrec.base import gamma_of, stored_neighbors, training_rows
 from featrec.classifiers import KernelRidgeClassifier, NystroemRidgeClassifier
 from featrec.exceptions import InputError
 from featrec.explanation._kernels import Function, Machine, chi2, intersection, linear, machine_pull, rbf
-from featrec.explanation._pull import Pull
-from featrec.explanation._target import Target
+from featrec.explanation._target import Pull, Target
 from featrec.pairwise import HistogramKernel
 
 __all__ = ["Decision", "decision_of"]

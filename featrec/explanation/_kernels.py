@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from featrec.explanation._pull import Pull
+from featrec.explanation._target import Pull
 
 __all__ = ["Function", "Machine", "chi2", "intersection", "linear", "machine_pull", "rbf"]
 

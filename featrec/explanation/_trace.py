@@ -15,7 +15,7 @@ from featrec.bag import Bag
 from featrec.encoders import BagsTransformer
 from featrec.exceptions import InputError
 from featrec.explanation._code_steps import back_through
-from featrec.explanation._pull import Part, Pull, Trail, moved
+from featrec.explanation._target import Part, Pull, Trail, moved
 from featrec.images import Contributions, GlobalExtractor, LocalExtractor, Preprocessor, squares
 from featrec.lazy import Bags
 

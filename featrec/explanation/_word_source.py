@@ -14,7 +14,7 @@ from featrec.descriptors import PatchCodes
 from featrec.encoders import VLAD, BagsTransformer, FisherVector
 from featrec.exceptions import InputError
 from featrec.explanation._explain import _inside
-from featrec.explanation._pull import Trail, moved
+from featrec.explanation._target import Trail, moved
 from featrec.explanation._trace import Described, trace
 from featrec.images import Contributions, squares
 from featrec.preprocessing import Unflatten

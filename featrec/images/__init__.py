@@ -7,21 +7,35 @@ from typing import TYPE_CHECKING
 from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
-    from featrec.images._base import ImageTransformer, LocalExtractor, Preprocessor
+    from featrec.images._base import (
+        ImageTransformer,
+        LocalExtractor,
+        Preprocessor,
+        chained as chained,
+        same_place as same_place,
+        scaling as scaling,
+    )
     from featrec.images._cache import DescriptorCache
-    from featrec.images._contributions import (
+    from featrec.images._convert import (
+        as_float,
+        as_gray,
+        as_rgb,
+        as_uint8,
+        has_colour as has_colour,
+        nearest as nearest,
+        similarities as similarities,
+        thumbnails as thumbnails,
+    )
+    from featrec.images._decode import is_image_name as is_image_name, suffixes as suffixes
+    from featrec.images._global_extractor import (
         Contributions,
+        GlobalExtractor,
         frames_of as frames_of,
         rectangles as rectangles,
         squares as squares,
     )
-    from featrec.images._convert import as_float, as_gray, as_rgb, as_uint8, has_colour as has_colour
-    from featrec.images._decode import is_image_name as is_image_name, suffixes as suffixes
-    from featrec.images._global_extractor import GlobalExtractor
     from featrec.images._input import check_images, stacked as stacked
     from featrec.images._read import read_image
-    from featrec.images._thumbnails import nearest as nearest, similarities as similarities, thumbnails as thumbnails
-    from featrec.images._way_back import chained as chained, same_place as same_place, scaling as scaling
 
 __all__ = [
     "Contributions",
@@ -42,15 +56,12 @@ __all__ = [
 __getattr__, __dir__ = on_demand(
     __name__,
     {
-        "._base": ["ImageTransformer", "LocalExtractor", "Preprocessor"],
+        "._base": ["ImageTransformer", "LocalExtractor", "Preprocessor", "chained", "same_place", "scaling"],
         "._cache": ["DescriptorCache"],
-        "._contributions": ["Contributions", "frames_of", "rectangles", "squares"],
-        "._convert": ["as_float", "as_gray", "as_rgb", "as_uint8", "has_colour"],
+        "._global_extractor": ["Contributions", "GlobalExtractor", "frames_of", "rectangles", "squares"],
+        "._convert": ["as_float", "as_gray", "as_rgb", "as_uint8", "has_colour", "nearest", "similarities", "thumbnails"],
         "._decode": ["is_image_name", "suffixes"],
-        "._global_extractor": ["GlobalExtractor"],
         "._input": ["check_images", "stacked"],
         "._read": ["read_image"],
-        "._thumbnails": ["nearest", "similarities", "thumbnails"],
-        "._way_back": ["chained", "same_place", "scaling"],
     },
 )

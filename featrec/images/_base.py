@@ -1,4 +1,5 @@
-"""Base classes of estimators that take images: input checks, lazy evaluation and threads."""
+"""Base classes of estimators that take images: input checks, lazy evaluation, threads, and the way back to
+positions in the given image."""
 
 from __future__ import annotations
 
@@ -23,10 +24,28 @@ from featrec.images._entry import estimator_state
 from featrec.images._input import check_images
 from featrec.images._read import read_image
 from featrec.images._recall import NEUTRAL, Describe
-from featrec.images._way_back import same_place, scaling
 from featrec.lazy import Bags, Failures, Images
 
-__all__ = ["Extractor", "ImageTransformer", "LocalExtractor", "Preprocessor"]
+__all__ = ["Extractor", "ImageTransformer", "LocalExtractor", "Preprocessor", "chained", "same_place", "scaling"]
+
+
+def same_place() -> np.ndarray:
+    """Return the way back of a change that moves no pixel."""
+    return np.eye(2, 3)
+
+
+def scaling(changed: tuple[int, ...], original: tuple[int, ...]) -> np.ndarray:
+    """Return the way back of a resizing; the arguments are the shapes of both images.
+
+    The borders of the images coincide: -0.5 is the left border, and width - 0.5 the right border.
+    """
+    scale = np.array([original[1] / changed[1], original[0] / changed[0]])
+    return np.column_stack([np.diag(scale), (scale - 1) / 2])
+
+
+def chained(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the way back of two changes in this order."""
+    return np.column_stack([first[:, :2] @ second[:, :2], first[:, :2] @ second[:, 2] + first[:, 2]])
 
 
 class ImageTransformer(Transformer):

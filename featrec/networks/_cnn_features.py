@@ -12,9 +12,9 @@ from featrec.bag import Bag
 from featrec.base import check_is_fitted
 from featrec.exceptions import InputError
 from featrec.images import Contributions, DescriptorCache, GlobalExtractor, LocalExtractor
-from featrec.networks._averaged_map import AveragedMap, token_grid
 from featrec.networks._network_docs import with_network_docs
 from featrec.networks._network_input import NetworkInput
+from featrec.networks._onnx_network import AveragedMap, token_grid
 from featrec.networks._pretrained_network import MOST_SCALES, PretrainedNetwork
 
 __all__ = ["CNNFeatures", "CNNMaps"]

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
-    from featrec.pairwise._histogram_kernel import HistogramKernel
-    from featrec.pairwise._kernels import chi2_kernel, intersection_kernel
+    from featrec.pairwise._kernels import HistogramKernel, chi2_kernel, intersection_kernel
 
 __all__ = ["HistogramKernel", "chi2_kernel", "intersection_kernel"]
 
 __getattr__, __dir__ = on_demand(
     __name__,
     {
-        "._histogram_kernel": ["HistogramKernel"],
-        "._kernels": ["chi2_kernel", "intersection_kernel"],
+        "._kernels": ["HistogramKernel", "chi2_kernel", "intersection_kernel"],
     },
 )

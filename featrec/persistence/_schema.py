@@ -207,7 +207,7 @@ def refuse(node: Node, what: str) -> NoReturn:
 
 
 def public_module(module: str, name: str) -> str:
-    """Return the public module of a class, such as ``featrec.encoders`` for ``featrec.encoders._vlad`` and ``VLAD``."""
+    """Return the public module of a class, such as ``featrec.encoders`` for ``featrec.encoders._residuals`` and ``VLAD``."""
     stage = _stage(module)
     found = None if stage is None else _exported(stage, name)
     if found is None or found.__module__ != module:

@@ -12,13 +12,6 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from featrec.plotting._canvas import (
-    FAINT as FAINT,
-    INK as INK,
-    PALETTE as PALETTE,
-    axes_for as axes_for,
-    new_figure as new_figure,
-)
 from featrec.plotting._codes_display import CodesDisplay
 from featrec.plotting._confusion_display import ConfusedPairsDisplay, ConfusionMatrixDisplay
 from featrec.plotting._confusion_matrix import plot_confusion_matrix
@@ -45,9 +38,15 @@ from featrec.plotting._contributions import (
 )
 from featrec.plotting._cost_display import AccuracyCostDisplay
 from featrec.plotting._critical_difference import plot_critical_difference
+from featrec.plotting._display import (
+    FAINT as FAINT,
+    INK as INK,
+    PALETTE as PALETTE,
+    axes_for as axes_for,
+    new_figure as new_figure,
+)
 from featrec.plotting._filters_display import FiltersDisplay
-from featrec.plotting._hog import plot_hog
-from featrec.plotting._hog_display import HOGDisplay, HOGTemplatesDisplay
+from featrec.plotting._hog_display import HOGDisplay, HOGTemplatesDisplay, plot_hog
 from featrec.plotting._hog_inversion import HOGInversionDisplay
 from featrec.plotting._keypoints import plot_keypoints
 from featrec.plotting._keypoints_display import DenseGridDisplay, KeypointsDisplay

@@ -9,9 +9,20 @@ from sklearn.utils import check_random_state
 
 from featrec.exceptions import InputError
 from featrec.lazy import Images
-from featrec.plotting._canvas import INK, bare
-from featrec.plotting._display import SMALL, Display, check_count, check_some_images, heading, in_order, thumbnail_of
-from featrec.plotting._labels import check_labels, looks_of, shortened
+from featrec.plotting._display import (
+    INK,
+    SMALL,
+    Display,
+    bare,
+    check_count,
+    check_labels,
+    check_some_images,
+    heading,
+    in_order,
+    looks_of,
+    shortened,
+    thumbnail_of,
+)
 from featrec.plotting._linear_weights import inner_model
 
 if TYPE_CHECKING:

@@ -9,21 +9,25 @@ from sklearn.utils import check_random_state
 
 from featrec.exceptions import InputError
 from featrec.images import check_images
-from featrec.plotting._canvas import INK
 from featrec.plotting._confusion_matrix import plot_confusion_matrix
 from featrec.plotting._display import (
+    INK,
     SMALL,
     TEXT,
     Display,
     check_count,
+    check_labels,
+    check_model,
+    classes_of,
+    classify,
     draw_thumbnail,
     heading,
     in_order,
     note,
     sheet,
+    shortened,
     thumbnail_of,
 )
-from featrec.plotting._labels import check_labels, check_model, classes_of, classify, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

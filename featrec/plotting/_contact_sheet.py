@@ -9,10 +9,23 @@ from sklearn.utils import check_random_state
 
 from featrec.exceptions import InputError
 from featrec.images import check_images
-from featrec.plotting._canvas import INK
 from featrec.plotting._confusion_display import checked_pairs
-from featrec.plotting._display import TEXT, Display, check_count, draw_thumbnail, heading, in_order, sheet, thumbnail_of
-from featrec.plotting._labels import RIGHT, WRONG, check_labels, check_model, shortened
+from featrec.plotting._display import (
+    INK,
+    RIGHT,
+    TEXT,
+    WRONG,
+    Display,
+    check_count,
+    check_labels,
+    check_model,
+    draw_thumbnail,
+    heading,
+    in_order,
+    sheet,
+    shortened,
+    thumbnail_of,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from featrec.images import as_gray
-from featrec.plotting._canvas import FAINT, INK, axes_for, bare, new_figure, show_image
 from featrec.plotting._contribution_map import AGAINST, FOR, faded, layers_of, reduced, scale_of, scaled_outlines, tinted
+from featrec.plotting._display import FAINT, INK, axes_for, bare, new_figure, show_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from featrec.exceptions import InputError
-from featrec.plotting._canvas import FAINT, INK, PALETTE
-from featrec.plotting._display import SMALL, Display, chart_style, heading, plural
+from featrec.plotting._display import FAINT, INK, PALETTE, SMALL, Display, chart_style, heading, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featrec.exceptions import InputError
-from featrec.plotting._canvas import FAINT, INK, PALETTE, axes_for
+from featrec.plotting._display import FAINT, INK, PALETTE, axes_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,38 +1,166 @@
-"""Display: base class of all displays, their style, and thumbnails."""
+"""Display: base class of all displays, their style, panels, labels and thumbnails."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from featrec.exceptions import ImageError, InputError
+from featrec.exceptions import ImageError, InputError, MissingExtraError
 from featrec.images import as_rgb, as_uint8, check_images
 from featrec.lazy import Images
-from featrec.plotting._canvas import FAINT, INK, axes_for, bare
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
+    "FAINT",
+    "INK",
+    "PALETTE",
+    "RIGHT",
     "SMALL",
+    "WRONG",
     "Display",
+    "Look",
+    "axes_for",
+    "bare",
     "caption",
     "chart_style",
     "check_count",
+    "check_labels",
+    "check_model",
     "check_some_images",
+    "classes_of",
+    "classify",
     "draw_thumbnail",
     "heading",
     "in_order",
+    "looks_of",
+    "new_figure",
     "note",
     "panels",
     "plural",
     "sheet",
+    "shortened",
+    "show_image",
     "thumbnail",
     "thumbnail_of",
 ]
+
+
+# The colours of Okabe and Ito without black, and three other colours. Colour-blind readers can distinguish all of them.
+PALETTE = (
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#CC79A7",
+    "#0072B2",
+    "#D55E00",
+    "#F0E442",
+    "#882255",
+    "#999933",
+    "#332288",
+)
+INK = "#2b2f36"
+FAINT = "#8a919c"
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make a figure with room for labels. Width and height are in inches."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError('figures need matplotlib; pip install "featrec[plot]"') from error
+    if "matplotlib.pyplot" in sys.modules:
+        return sys.modules["matplotlib.pyplot"].figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def axes_for(ax: Axes | None, width: float, height: float) -> Axes:
+    """Return `ax`, or the axes of a new figure if it is None."""
+    return new_figure(width, height).add_subplot() if ax is None else ax
+
+
+def show_image(ax: Axes, image: np.ndarray, *, opacity: float = 1.0) -> None:
+    """Show an image without ticks; an opacity below 1 mixes it with white."""
+    faded = 255 - opacity * (255 - as_uint8(image).astype(np.float32))
+    ax.imshow(np.rint(faded).astype(np.uint8), cmap="gray", vmin=0, vmax=255)
+    bare(ax)
+
+
+def bare(ax: Axes) -> None:
+    """Remove ticks and frame."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_visible(False)
+
+
+RIGHT, WRONG = "#009E73", "#D55E00"
+# Neighbouring classes differ in both, so that they can be told apart in print. Combinations repeat after 60 classes.
+MARKERS = "os^DvP"
+# Names of classes are shortened to this number of letters where there is little room.
+LETTERS = 14
+
+
+class Look(NamedTuple):
+    """Colour and marker of a class."""
+
+    color: str
+    marker: str
+
+
+def check_labels(labels: Any, n: int, what: str) -> np.ndarray:
+    """Return labels as an array; there must be one for each of `n` images."""
+    found = np.asarray(labels)
+    if found.ndim != 1 or len(found) != n:
+        shape = f"{len(found)} labels" if found.ndim == 1 else f"an array of shape {found.shape}"
+        raise InputError(f"{what} must have one label for each of the {n} images, in the same order; got {shape}")
+    if found.dtype.kind == "O" and any(label is None or label != label for label in found):
+        raise InputError(f"{what} contains a missing label; remove the image together with its label")
+    return found
+
+
+def classes_of(*labels: np.ndarray) -> np.ndarray:
+    """Return the sorted classes of several arrays of labels, which must all be strings or all be numbers."""
+    if len({part.dtype.kind in "OSUT" for part in labels if len(part)}) > 1:
+        shown = ", ".join(repr(part[0].item()) for part in labels)
+        raise InputError(f"some labels are strings and some are numbers ({shown}); use the type that the model was fitted with")
+    return np.unique(np.concatenate(labels))
+
+
+def classify(name: str, asked: Any, classes: np.ndarray) -> np.ndarray:
+    """Return the positions of the classes that a user asked for; None means all."""
+    if asked is None:
+        return np.arange(len(classes))
+    known = classes.tolist()
+    unknown = [label for label in asked if label not in known]
+    if unknown:
+        shown = ", ".join(map(repr, known[:8])) + (", ..." if len(known) > 8 else "")
+        raise InputError(f"{name} contains {unknown[0]!r}, which is not a class; the classes are {shown}")
+    return np.array([known.index(label) for label in asked], int)
+
+
+def check_model(model: Any, method: str, display: str) -> None:
+    """Check that a fitted model has the method that a display calls."""
+    if isinstance(model, type) or not hasattr(model, method):
+        kind = model.__name__ if isinstance(model, type) else type(model).__name__
+        raise InputError(f"{display}.from_estimator needs a fitted model with {method}; got {kind}")
+
+
+def looks_of(n_classes: int) -> list[Look]:
+    """Return a different look for each class, as far as possible."""
+    colors, markers = len(PALETTE), len(MARKERS)
+    return [Look(PALETTE[i % colors], MARKERS[(i + i // colors) % markers]) for i in range(n_classes)]
+
+
+def shortened(name: Any, letters: int = LETTERS) -> str:
+    """Return a name with at most `letters` letters; an ellipsis replaces the rest."""
+    text = str(name)
+    return text if len(text) <= letters else text[: letters - 1] + "…"
+
 
 # Sizes of text in points.
 TITLE, TEXT, SMALL = 10, 9, 8

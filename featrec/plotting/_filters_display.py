@@ -9,9 +9,19 @@ from sklearn.utils import check_random_state
 
 from featrec.descriptors import PatchCodes, TinyImage, Whiten
 from featrec.exceptions import InputError
-from featrec.plotting._canvas import INK, bare
-from featrec.plotting._display import TEXT, Display, check_count, heading, in_order, note, panels
-from featrec.plotting._labels import classify, shortened
+from featrec.plotting._display import (
+    INK,
+    TEXT,
+    Display,
+    bare,
+    check_count,
+    classify,
+    heading,
+    in_order,
+    note,
+    panels,
+    shortened,
+)
 from featrec.plotting._linear_weights import linear_model, linear_part, steps_of
 from featrec.plotting._patches_display import as_patches, signed_mosaic
 from featrec.plotting._words_display import vocabulary_of

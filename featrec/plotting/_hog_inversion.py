@@ -11,10 +11,8 @@ from featrec.descriptors import HOG
 from featrec.exceptions import InputError
 from featrec.images import as_float, as_gray, read_image
 from featrec.lazy import Images
-from featrec.plotting._canvas import show_image
-from featrec.plotting._display import Display, caption, check_some_images, heading, in_order, panels, plural
-from featrec.plotting._hog import plot_hog
-from featrec.plotting._hog_display import seen_by, up_to_hog
+from featrec.plotting._display import Display, caption, check_some_images, heading, in_order, panels, plural, show_image
+from featrec.plotting._hog_display import plot_hog, seen_by, up_to_hog
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

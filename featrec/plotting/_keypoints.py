@@ -10,7 +10,7 @@ import numpy as np
 from featrec.bag import Bag
 from featrec.exceptions import InputError
 from featrec.images import read_image
-from featrec.plotting._canvas import INK, PALETTE, axes_for, show_image
+from featrec.plotting._display import INK, PALETTE, axes_for, show_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

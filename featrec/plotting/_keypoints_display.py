@@ -9,8 +9,7 @@ import numpy as np
 from featrec.bag import Bag
 from featrec.exceptions import InputError
 from featrec.images import read_image
-from featrec.plotting._canvas import INK, PALETTE, show_image
-from featrec.plotting._display import SMALL, Display, check_count, heading, note, plural
+from featrec.plotting._display import INK, PALETTE, SMALL, Display, check_count, heading, note, plural, show_image
 from featrec.plotting._keypoints import frames_on, lattices_of, plot_keypoints
 from featrec.plotting._linear_weights import bags_part
 from featrec.plotting._words import described

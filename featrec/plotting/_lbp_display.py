@@ -9,8 +9,7 @@ import numpy as np
 from featrec.descriptors import LBP
 from featrec.exceptions import InputError
 from featrec.images import read_image
-from featrec.plotting._canvas import INK, bare, show_image
-from featrec.plotting._display import SMALL, Display, caption, chart_style, heading, note, panels
+from featrec.plotting._display import INK, SMALL, Display, bare, caption, chart_style, heading, note, panels, show_image
 from featrec.plotting._hog_display import seen_by
 from featrec.plotting._linear_weights import steps_of
 

@@ -9,8 +9,7 @@ import numpy as np
 from featrec.bag import Bag
 from featrec.exceptions import InputError, MetricError
 from featrec.images import as_rgb, as_uint8, read_image
-from featrec.plotting._canvas import INK, PALETTE, bare
-from featrec.plotting._display import Display, check_count, heading, note
+from featrec.plotting._display import INK, PALETTE, Display, bare, check_count, heading, note
 from featrec.plotting._keypoints import frames_on
 from featrec.plotting._linear_weights import bags_part
 from featrec.plotting._words import described

@@ -11,9 +11,10 @@ from sklearn.utils import check_random_state
 from featrec.bag import Bag
 from featrec.descriptors import Whiten
 from featrec.exceptions import InputError
-from featrec.plotting._canvas import PALETTE, bare
 from featrec.plotting._display import (
+    PALETTE,
     Display,
+    bare,
     caption,
     chart_style,
     check_count,

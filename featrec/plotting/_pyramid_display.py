@@ -9,8 +9,7 @@ import numpy as np
 
 from featrec.exceptions import InputError
 from featrec.images import read_image
-from featrec.plotting._canvas import INK, PALETTE, show_image
-from featrec.plotting._display import SMALL, Display, caption, heading, panels, plural
+from featrec.plotting._display import INK, PALETTE, SMALL, Display, caption, heading, panels, plural, show_image
 from featrec.plotting._hog_display import seen_by
 from featrec.plotting._linear_weights import steps_of
 

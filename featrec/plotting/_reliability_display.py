@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from featrec.exceptions import InputError
-from featrec.plotting._canvas import FAINT, INK, PALETTE
-from featrec.plotting._display import SMALL, Display, chart_style, check_count, heading, panels
-from featrec.plotting._labels import check_labels, check_model
+from featrec.plotting._display import (
+    FAINT,
+    INK,
+    PALETTE,
+    SMALL,
+    Display,
+    chart_style,
+    check_count,
+    check_labels,
+    check_model,
+    heading,
+    panels,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

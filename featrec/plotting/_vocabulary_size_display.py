@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from featrec.exceptions import InputError
-from featrec.plotting._canvas import INK, PALETTE
-from featrec.plotting._display import SMALL, Display, chart_style, heading
+from featrec.plotting._display import INK, PALETTE, SMALL, Display, chart_style, heading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

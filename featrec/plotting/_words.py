@@ -13,7 +13,7 @@ from featrec.bag import Bag
 from featrec.exceptions import InputError, MetricError
 from featrec.images import as_rgb, as_uint8
 from featrec.lazy import Bags
-from featrec.plotting._canvas import FAINT, INK, PALETTE, bare, new_figure, show_image
+from featrec.plotting._display import FAINT, INK, PALETTE, bare, new_figure, show_image
 from featrec.plotting._keypoints import Lattice, frames_on, lattices_of
 from featrec.vocabularies import nearest_word, words_of
 

@@ -10,8 +10,21 @@ from sklearn.pipeline import Pipeline
 from featrec.bag import Bag
 from featrec.exceptions import InputError
 from featrec.images import read_image
-from featrec.plotting._canvas import FAINT, INK, PALETTE, show_image
-from featrec.plotting._display import SMALL, Display, caption, chart_style, check_count, heading, note, panels, plural
+from featrec.plotting._display import (
+    FAINT,
+    INK,
+    PALETTE,
+    SMALL,
+    Display,
+    caption,
+    chart_style,
+    check_count,
+    heading,
+    note,
+    panels,
+    plural,
+    show_image,
+)
 from featrec.plotting._keypoints import frames_on, lattices_of
 from featrec.plotting._keypoints_display import image_inches, why_none
 from featrec.plotting._linear_weights import inner_model, steps_of

@@ -19,8 +19,7 @@ from featrec.exceptions import InputError
 from featrec.images import check_images, same_place
 from featrec.lazy import Images
 from featrec.model_files import SizeLimit
-from featrec.preprocessing._copies import RandomChange, random_of, with_copies
-from featrec.preprocessing._views import AveragesViews
+from featrec.preprocessing._copies import AveragesViews, RandomChange, random_of, with_copies
 from featrec.shared_docs import with_shared_docs
 
 __all__ = ["Augmented"]

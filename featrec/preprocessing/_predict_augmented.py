@@ -14,8 +14,7 @@ from featrec.callbacks import passing_callbacks
 from featrec.images import chained, check_images
 from featrec.lazy import Images
 from featrec.model_files import Stored
-from featrec.preprocessing._copies import affine_to_source, flip_back, flipped, moved, with_copies
-from featrec.preprocessing._views import AveragesViews
+from featrec.preprocessing._copies import AveragesViews, affine_to_source, flip_back, flipped, moved, with_copies
 
 __all__ = ["PredictAugmented"]
 

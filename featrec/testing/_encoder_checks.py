@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from featrec.bag import Bag
 from featrec.encoders import BagsTransformer, Encoder
 from featrec.exceptions import EmptyBagWarning
-from featrec.testing._require import HEIGHT, WIDTH, alike, require
+from featrec.testing._extractor_checks import HEIGHT, WIDTH, alike, require
 
 __all__ = ["check_encoder", "random_bags"]
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from featrec.vocabularies._base import nearest_word, words_of
     from featrec.vocabularies._binary import BinaryVocabulary
     from featrec.vocabularies._fit import USUAL as USUAL, fit_vocabulary, make_vocabulary
     from featrec.vocabularies._gaussian import GaussianVocabulary, check_diagonal, mixture_of
     from featrec.vocabularies._kmeans import KMeansVocabulary, RandomVocabulary
-    from featrec.vocabularies._words import nearest_word, words_of
 
 __all__ = [
     "BinaryVocabulary",
@@ -33,6 +33,6 @@ __getattr__, __dir__ = on_demand(
         "._fit": ["USUAL", "fit_vocabulary", "make_vocabulary"],
         "._gaussian": ["GaussianVocabulary", "check_diagonal", "mixture_of"],
         "._kmeans": ["KMeansVocabulary", "RandomVocabulary"],
-        "._words": ["nearest_word", "words_of"],
+        "._base": ["nearest_word", "words_of"],
     },
 )

@@ -10,9 +10,8 @@ from featrec.compiled._hamming import majority_votes, seed_hamming
 from featrec.exceptions import InputError, MetricError
 from featrec.parallel import map_batches
 from featrec.shared_docs import with_shared_docs
-from featrec.vocabularies._base import Vocabulary
+from featrec.vocabularies._base import Vocabulary, nearest_bits, packed_blocks
 from featrec.vocabularies._kmeans import reseeded, start_words, warn_of_few_distinct
-from featrec.vocabularies._words import nearest_bits, packed_blocks
 
 PART = 8192
 

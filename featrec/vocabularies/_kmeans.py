@@ -18,8 +18,7 @@ from featrec.compiled._kmeans import gather_members, nearest_euclidean, seed_euc
 from featrec.exceptions import InputError
 from featrec.parallel import map_batches, one_inner_thread
 from featrec.shared_docs import with_shared_docs
-from featrec.vocabularies._base import Vocabulary
-from featrec.vocabularies._words import float_groups, half_norms
+from featrec.vocabularies._base import Vocabulary, float_groups, half_norms
 
 # Number of points per word from which initial words are drawn; more points take longer and do not improve the result.
 SEEDING_POINTS = 20

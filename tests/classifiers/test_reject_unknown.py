@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from featrec.classifiers import Calibrated, RejectUnknown
-from featrec.classifiers._held_out import calibration_split, conformal_threshold
+from featrec.classifiers._rejection import calibration_split, conformal_threshold
 from featrec.datasets import load_dataset
 from featrec.descriptors import ORB, DenseSIFT, TinyImage
 from featrec.encoders import BagOfWords

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from featrec.course import Lesson
-from featrec.course._hints import has_blank, pattern_of
-from featrec.course._judge import DOUBT, judge
+from featrec.course._judge import DOUBT, has_blank, judge, pattern_of
 from featrec.course._match import Case, Rules, closely
 
 ASSIGN, MOVE, LEARN, BAG = (5, "assign_words"), (5, "move_words"), (5, "learn_vocabulary"), (6, "bag")

@@ -14,12 +14,12 @@ import pytest
 from featrec.cli import main
 from featrec.course import _fence, find_submissions, grade_cohort, lay_out, read_deadlines, write_gradebook
 from featrec.course._autograder import grader_files
+from featrec.course._capstone import read_key, seed_of
 from featrec.course._fence import choose_fence, fenced_command
 from featrec.course._fenced import landlock_version
 from featrec.course._gradebook import Deadline, Submission
 from featrec.course._grading import Grade, graded_cells
 from featrec.course._master import load_master
-from featrec.course._term import read_key, seed_of
 from featrec.course.exercises import MODULES, exercises_of
 from featrec.exceptions import FeatrecError, InputError
 

@@ -10,8 +10,7 @@ import time
 import pytest
 
 from featrec.course import Lesson
-from featrec.course._master import find_masters, load_master, parse
-from featrec.course._slides import formulas
+from featrec.course._master import find_masters, formulas, load_master, parse
 from featrec.exceptions import InputError
 
 LESSONS = sorted(find_masters())

@@ -6,7 +6,7 @@ from skimage import data
 from sklearn import datasets
 
 from featrec.datasets import load_dataset
-from featrec.datasets._shipped import CROP, GAP, TEXTURES, shipped_file
+from featrec.datasets._load import CROP, GAP, TEXTURES, shipped_file
 from featrec.exceptions import DatasetError, InputError
 from featrec.images import as_gray, read_image
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from featrec.descriptors import HOG
-from featrec.descriptors._color_layout import SPREADS, WEIGHT, color_layout
+from featrec.descriptors._hog_codes import SPREADS, WEIGHT, color_layout
 from featrec.exceptions import InputError
 from featrec.persistence import load, save
 

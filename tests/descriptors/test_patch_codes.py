@@ -243,5 +243,5 @@ def test_contributions_of_hard_images(monkeypatch):
     assert len(model.contributions(np.zeros((3, 30), np.uint8), np.ones(model.n_features_out_)).values) == 0
     image, weights = images((50, 61), 1)[0], np.random.default_rng(1).normal(size=model.n_features_out_)
     expected = model.contributions(image, weights).values
-    monkeypatch.setattr("featrec.descriptors._patch_shares.PRODUCTS", 300)
+    monkeypatch.setattr("featrec.descriptors._patch_table.PRODUCTS", 300)
     np.testing.assert_allclose(model.contributions(image, weights).values, expected, rtol=1e-9, atol=1e-12)

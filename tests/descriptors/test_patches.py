@@ -187,7 +187,7 @@ def arrows(n=120, seed=0):
     return images, np.where(labels, "right", "left")
 
 
-@pytest.mark.parametrize(("name", "value"), [("images._thumbnails.MOST", 60), ("descriptors._patches.LEAST", 0.0)])
+@pytest.mark.parametrize(("name", "value"), [("images._convert.MOST", 60), ("descriptors._patches.LEAST", 0.0)])
 def test_classes_that_are_mirror_images_of_each_other_are_not_mirrored(monkeypatch, name, value):
     """By a sample of thumbnails, and by the neighbours that change alone."""
     monkeypatch.setattr(f"featrec.{name}", value)

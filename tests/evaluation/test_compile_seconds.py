@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 
 from featrec.cli import _bench_cell, _train, main
 from featrec.compilation import Spent
-from featrec.compiled._compilations import COMPILATIONS
+from featrec.compiled._cache import COMPILATIONS
 from featrec.datasets import load_dataset
 from featrec.evaluation import _plan, compare, evaluate
 

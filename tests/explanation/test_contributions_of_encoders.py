@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from featrec import Bag
-from featrec.compiled import _mixture_shares
+from featrec.compiled import _mixture
 from featrec.encoders import BagOfWords, Encoder, FisherVector, SpatialPyramid
-from featrec.encoders._shares import share_of_maxima, share_of_sums
+from featrec.encoders._layout import share_of_maxima, share_of_sums
 from featrec.exceptions import InputError
 from featrec.testing import check_encoder
 from tests.encoders.some_bags import bag
@@ -57,7 +57,7 @@ def test_fisher_shares_equal_their_naive_twin(rng, with_weights):
     mixture = rng.dirichlet(np.ones(k)), rng.normal(size=(k, d)), rng.uniform(0.3, 2, (k, d))
     on_gradients = rng.normal(size=(3, 2 * k * d + k * with_weights))
     found, expected = np.empty(n), np.empty(n)
-    _mixture_shares.fisher_shares(points, cells, *mixture, on_gradients, found)
+    _mixture.fisher_shares(points, cells, *mixture, on_gradients, found)
     naive.fisher_shares(points, cells, *mixture, on_gradients, expected)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 

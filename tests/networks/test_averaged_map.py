@@ -8,9 +8,8 @@ import pytest
 from skimage import data
 
 from featrec.networks import CNNFeatures
-from featrec.networks._averaged_map import _averaged
 from featrec.networks._onnx_graph import Node, OnnxGraph
-from featrec.networks._onnx_network import is_installed
+from featrec.networks._onnx_network import _averaged, is_installed
 from tests.descriptors.contributions import assert_complete, touched
 from tests.tiny_network import DECLARED, run_tiny_network, write_tiny_network
 

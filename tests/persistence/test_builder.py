@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from featrec.descriptors import TinyImage
-from featrec.persistence import _builder, _load, load
+from featrec.persistence import _load, load
 from featrec.recipes import color_forest, hog_svm, patches_ridge
 from tests.persistence.archives import reloaded, saved
 
@@ -46,7 +46,8 @@ def attributes(model):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_model_equals_that_of_skops(path, monkeypatch):
     calls = []
-    monkeypatch.setattr(_load, "build", lambda *given: calls.append(given) or _builder.build(*given))
+    build = _load.build
+    monkeypatch.setattr(_load, "build", lambda *given: calls.append(given) or build(*given))
     built, other = load(path), by_skops(path, monkeypatch)
     assert len(calls) == 1
     assert attributes(built) == attributes(other)

@@ -10,9 +10,9 @@ from featrec import Bag
 from featrec.compiled import _hamming
 from featrec.exceptions import InputError, MetricError
 from featrec.vocabularies import BinaryVocabulary
+from featrec.vocabularies._base import packed_blocks
 from featrec.vocabularies._binary import _Majority
 from featrec.vocabularies._kmeans import seeding_draws
-from featrec.vocabularies._words import packed_blocks
 from tests.naive import hamming as naive
 
 

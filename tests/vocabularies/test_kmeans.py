@@ -11,8 +11,8 @@ from featrec.compiled import _kmeans
 from featrec.compiled._dot_products import has_float_dot
 from featrec.exceptions import InputError, MetricError
 from featrec.vocabularies import KMeansVocabulary
+from featrec.vocabularies._base import half_norms
 from featrec.vocabularies._kmeans import Lloyd, seeding_draws
-from featrec.vocabularies._words import half_norms
 from tests.naive import kmeans as naive
 
 

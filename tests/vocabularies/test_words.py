@@ -16,7 +16,7 @@ from featrec.compiled import _dot_products, _hamming, _kmeans
 from featrec.compiled._parts import wide_vectors
 from featrec.exceptions import InputError, MetricError
 from featrec.vocabularies import BinaryVocabulary, KMeansVocabulary, _words, nearest_word, words_of
-from featrec.vocabularies._words import float_groups, half_norms, integer_groups, packed_blocks
+from featrec.vocabularies._base import float_groups, half_norms, integer_groups, packed_blocks
 from tests.naive import hamming as naive_hamming, kmeans as naive_kmeans
 
 
