@@ -121,6 +121,23 @@ def _sums(points, order, starts, terms, frame):
     return sums, peaks, totals
 
 
+@njit(**LOOP, inline="always")
+def fill_tile(points, chosen, frame, tile):
+    """Write y² and y of chosen points, y = (x - frame[0]) * frame[1].
+
+    IN points (n, d), chosen (m,) int64, frame (2, d) float32; OUT tile (m * 2 * d or more,) float32: d squares and d values of
+    each point.
+    """
+    d, farthest = points.shape[1], np.float32(FARTHEST)
+    for i in range(len(chosen)):
+        x, squares, plain = points[chosen[i]], tile[2 * i * d :], tile[(2 * i + 1) * d :]
+        for f in range(d):
+            value = np.float32((x[f] - frame[0, f]) * frame[1, f])
+            value = max(min(value, farthest), -farthest)
+            squares[f] = value * value
+            plain[f] = value
+
+
 @njit(**LOOP)
 def posterior_sums(points, order, starts, terms, frame, tile, logs, part, peaks, totals, sums):
     """Sum y², y and 1 over the points of each cell, y = (x - frame[0]) * frame[1], weighted by the posteriors.
@@ -133,20 +150,14 @@ def posterior_sums(points, order, starts, terms, frame, tile, logs, part, peaks,
     starts, sums and points are float32.
     """
     d = points.shape[1]
-    width, farthest = 2 * d, np.float32(FARTHEST)
+    width = 2 * d
     panels = terms.size // (PANEL * (width + 1))
     block, size = part.size // panels, logs.size // (PANEL * panels)
     for cell in range(sums.shape[0]):
         start, stop, tiles = starts[cell], starts[cell + 1], 0
         while start < stop:
             m = min(size, stop - start)
-            for i in range(m):
-                x, squares, plain = points[order[start + i]], tile[i * width :], tile[i * width + d :]
-                for f in range(d):
-                    value = np.float32((x[f] - frame[0, f]) * frame[1, f])
-                    value = max(min(value, farthest), -farthest)
-                    squares[f] = value * value
-                    plain[f] = value
+            fill_tile(points, order[start : start + m], frame, tile)
             for panel in range(panels):
                 ones = (panel * (width + 1) + width) * PANEL
                 for i in range(0, m, ROWS):
@@ -231,20 +242,14 @@ def posterior_shares(points, order, starts, terms, frame, slopes, tile, logs, va
     arrays except order, starts and points are float32.
     """
     d = points.shape[1]
-    width, farthest = 2 * d, np.float32(FARTHEST)
+    width = 2 * d
     panels = terms.size // (PANEL * (width + 1))
     size = logs.size // (PANEL * panels)
     for cell in range(slopes.shape[0]):
         start, stop, own = starts[cell], starts[cell + 1], slopes[cell]
         while start < stop:
             m = min(size, stop - start)
-            for i in range(m):
-                x, squares, plain = points[order[start + i]], tile[i * width :], tile[i * width + d :]
-                for f in range(d):
-                    value = np.float32((x[f] - frame[0, f]) * frame[1, f])
-                    value = max(min(value, farthest), -farthest)
-                    squares[f] = value * value
-                    plain[f] = value
+            fill_tile(points, order[start : start + m], frame, tile)
             for panel in range(panels):
                 ones = (panel * (width + 1) + width) * PANEL
                 for i in range(0, m, ROWS):
