@@ -1,7 +1,8 @@
-"""The HTTP protocol of uvicorn, with a deadline for the head of a request, and a stop that loses no request.
+"""The HTTP protocol of uvicorn, with deadlines for slow clients, and a stop that loses no request.
 
-uvicorn limits the time between two requests, but not the time in which a head arrives: a client that sends one byte a second
-could keep a connection open forever. When it stops, it closes connections while the next request may be on its way.
+uvicorn limits the time between two requests, but not the time in which a head arrives or an answer is read: a client that sends
+one byte a second, or reads nothing, could keep a connection open forever. When it stops, it closes connections while the next
+request may be on its way.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class _Deadline(asyncio.Protocol):
     loop: Any
     transport: Any
     deadline: Any = None
+    unread: Any = None
     is_leaving = False
 
     def connection_made(self, transport: Any) -> None:
@@ -66,8 +68,18 @@ class _Deadline(asyncio.Protocol):
         else:
             self._start(GRACE_SECONDS)
 
+    def pause_writing(self) -> None:
+        """Give the client some time to read, when much of the answers waits to be sent."""
+        super().pause_writing()
+        self.unread = self.loop.call_later(self.config.body_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_unread()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        self._stop_unread()
         super().connection_lost(exc)
 
     def _is_busy(self) -> bool:
@@ -81,9 +93,19 @@ class _Deadline(asyncio.Protocol):
 
     def _start(self, seconds: float) -> None:
         self._stop()
-        self.deadline = self.loop.call_later(seconds, self.transport.close)
+        self.deadline = self.loop.call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        """Close the connection; drop what the client does not read soon."""
+        self.transport.close()
+        self.deadline = self.loop.call_later(self.config.body_seconds, self.transport.abort)
 
     def _stop(self) -> None:
         if self.deadline is not None:
             self.deadline.cancel()
             self.deadline = None
+
+    def _stop_unread(self) -> None:
+        if self.unread is not None:
+            self.unread.cancel()
+            self.unread = None

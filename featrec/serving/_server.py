@@ -143,7 +143,8 @@ def configured(app: Any, limits: Limits, **options: Any) -> Any:
         timeout_worker_healthcheck=IMPORT_SECONDS,
         **options,
     )
-    config.header_seconds = limits.header_seconds  # read by our protocol, in each process
+    # Read by our protocol, in each process.
+    config.header_seconds, config.body_seconds = limits.header_seconds, limits.body_seconds
     return config
 
 
