@@ -57,8 +57,11 @@ class _Deadline(asyncio.Protocol):
                 self._end_with_answer()
 
     def on_response_complete(self) -> None:
+        """Start the deadline for the next head, unless the next request has arrived before this answer."""
         self._start(self.config.header_seconds)
         super().on_response_complete()  # type: ignore[misc]
+        if self._is_busy():
+            self._stop()
 
     def shutdown(self) -> None:
         """Let a request in progress be the last one. Without one, wait a moment, because it may be on its way."""

@@ -15,6 +15,7 @@ pytest.importorskip("prometheus_client")
 from featrec.serving import Limits, create_app
 from tests.serving.models import encoded, pixels, with_probabilities
 from tests.serving.served import running
+from tests.serving.test_app import slow_model
 
 LIGHT = encoded(pixels(200))
 INFER = "/v2/models/m/infer"
@@ -117,3 +118,12 @@ def test_a_client_that_does_not_read_is_closed(n):
             found = count_answers(silent)
         assert client.post("/predict", content=LIGHT).status_code == 200
     assert found == 3 if n == 3 else found < n
+
+
+def test_requests_that_arrive_at_once_are_all_answered():
+    """The time for the head of a request does not run while an earlier one is answered."""
+    model, _ = slow_model(0.7)
+    head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(LIGHT)}\r\n\r\n"
+    with running(create_app({"m": model}, limits=Limits(header_seconds=0.4))) as client, connection(client) as found:
+        found.sendall((head.encode() + LIGHT) * 2)
+        assert count_answers(found) == 2
