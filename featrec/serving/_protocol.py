@@ -2,7 +2,7 @@
 
 uvicorn limits the time between two requests, but not the time in which a head arrives or an answer is read: a client that sends
 one byte a second, or reads nothing, could keep a connection open forever. When it stops, it closes connections while the next
-request may be on its way.
+request may be on its way, and serves a connection that it has accepted just before as if it did not stop.
 """
 
 from __future__ import annotations
@@ -33,9 +33,22 @@ def _protocol() -> type:
     return type("DeadlineProtocol", (_Deadline, H11Protocol), {})
 
 
+class _Stop:
+    """Tells whether a server stops. uvicorn tells only its connections, so this is one of them until then."""
+
+    def __init__(self, state: Any):
+        self.state, self.has_begun = state, False
+        state.connections.add(self)
+
+    def shutdown(self) -> None:
+        self.has_begun = True
+        self.state.connections.discard(self)
+
+
 class _Deadline(asyncio.Protocol):
     """Extends H11Protocol, whose attributes it uses."""
 
+    server_state: Any
     config: Any
     cycle: Any
     loop: Any
@@ -47,6 +60,11 @@ class _Deadline(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._start(self.config.header_seconds)
+        state = self.server_state
+        if not hasattr(state, "stop"):
+            state.stop = _Stop(state)
+        if state.stop.has_begun:
+            self.shutdown()
 
     def data_received(self, data: bytes) -> None:
         """Stop the deadline when a request has begun; the application limits the time of its body."""

@@ -138,7 +138,7 @@ def configured(app: Any, limits: Limits, **options: Any) -> Any:
         log_config=None,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=limits.max_connections,
+        limit_concurrency=limits.max_connections + 1,  # our protocol adds one
         timeout_graceful_shutdown=max(1, round(limits.stop_seconds)),
         timeout_worker_healthcheck=IMPORT_SECONDS,
         **options,

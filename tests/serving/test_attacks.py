@@ -127,3 +127,21 @@ def test_requests_that_arrive_at_once_are_all_answered():
     with running(create_app({"m": model}, limits=Limits(header_seconds=0.4))) as client, connection(client) as found:
         found.sendall((head.encode() + LIGHT) * 2)
         assert count_answers(found) == 2
+
+
+def test_a_connection_that_is_made_while_the_server_stops_is_closed_soon():
+    """uvicorn tells only the connections that it knows when the stop begins."""
+    request = b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    app = create_app({"m": with_probabilities()})
+    with running(app) as client:
+        assert client.get("/v2").headers.get("connection") != "close"
+        known = list(app.state.server.server_state.connections)
+        loop = next(each.loop for each in known if hasattr(each, "loop"))
+        for each in known:
+            loop.call_soon_threadsafe(each.shutdown)
+        start = time.monotonic()
+        with connection(client) as late, connection(client) as silent:
+            late.sendall(request)
+            assert count_answers(late) == 1
+            assert count_answers(silent) == 0
+        assert time.monotonic() - start < 5
