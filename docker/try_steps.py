@@ -136,6 +136,12 @@ def can_isolate():
     return not subprocess.run(["unshare", "--mount", "sh", "-c", "mount --make-rprivate /"], capture_output=True).returncode
 
 
+def split(words):
+    """Return the words before "--" and those after it."""
+    at = words.index("--") if "--" in words else len(words)
+    return words[:at], words[at + 1 :]
+
+
 def say(text):
     print(text, flush=True)
 
@@ -145,12 +151,13 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pip", action="store_true", help="install with pip into an environment of its own")
     parser.add_argument("--cpu", metavar="NAME", help="NUMBA_CPU_NAME at the start")
-    parser.add_argument("arguments", nargs="*", help="arguments of the entry point (default: CMD)")
-    given = parser.parse_args()
+    parser.usage = "try_steps.py FOLDER [--pip] [--cpu NAME] [-- ARGUMENTS...]"
+    words, arguments = split(sys.argv[1:])
+    given = parser.parse_args(words)
     image = Image(given.folder, with_pip=given.pip)
     image.build(ROOT / "docker" / "Dockerfile")
     words, environment = image.start(
-        given.arguments, **({"NUMBA_CPU_NAME": given.cpu, "NUMBA_CPU_FEATURES": ""} if given.cpu else {})
+        arguments, **({"NUMBA_CPU_NAME": given.cpu, "NUMBA_CPU_FEATURES": ""} if given.cpu else {})
     )
     return subprocess.run(words, env=environment, cwd="/").returncode
 

@@ -176,6 +176,11 @@ def test_what_is_copied_is_enough_to_install(image, tmp_path):
     assert {"featrec/serving/page.html", "featrec/cli/_serve.py"} <= set(names)
 
 
+def test_arguments_of_the_entry_point_follow_two_dashes(steps):
+    assert steps.split(["folder", "--pip", "--", "--version", "--"]) == (["folder", "--pip"], ["--version", "--"])
+    assert steps.split(["folder"]) == (["folder"], [])
+
+
 def test_the_script_runs_on_its_own(tmp_path):
     done = subprocess.run([sys.executable, DOCKER / "try_steps.py", "--help"], capture_output=True, text=True)
     assert done.returncode == 0

@@ -16,6 +16,7 @@ __all__ = ["Budget", "Upload", "uploads"]
 FIELD = "image"
 WAY_OUT = f"Send the bytes of one image, or a form (multipart/form-data) with one or several files in the field {FIELD!r}"
 LONGEST_NAME = 200
+MOST_HEADERS = 16  # of a part of a form
 NOT_IMAGES = ("application/json", "text/")
 
 
@@ -89,21 +90,13 @@ async def uploads(request: Any, limits: Limits, budget: Budget) -> AsyncIterator
     kind = request.headers.get("content-type", "").lower()
     async with body_of(request, limits, budget) as body:
         if kind.startswith("multipart/form-data"):
-            yield _checked(_files(request.headers["content-type"], body), limits)
+            yield _files(request.headers["content-type"], body, limits.max_files)
         elif kind.startswith(NOT_IMAGES):
             raise Refusal(415, f"a body of the type {kind.partition(';')[0]!r} is no image. {WAY_OUT}")
         elif not body:
             raise Refusal(422, f"the request has no image. {WAY_OUT}")
         else:
             yield [Upload(body)]
-
-
-def _checked(found: list[Upload], limits: Limits) -> list[Upload]:
-    if not found:
-        raise Refusal(422, f"the form has no file. {WAY_OUT}")
-    if len(found) > limits.max_files:
-        raise Refusal(413, f"the form has {len(found)} files, and the limit is {limits.max_files}; use several requests")
-    return found
 
 
 @dataclass
@@ -113,14 +106,18 @@ class _Part:
 
 
 class _Collector:
-    """Receives the callbacks of the parser of forms."""
+    """Receives the callbacks of the parser of forms. It stops a form that is too large while it is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_files: int) -> None:
+        self.max_files = max_files
         self.parts: list[_Part] = []
-        self.name, self.value, self.complete = b"", b"", False
+        self.name, self.value, self.n_headers, self.complete = b"", b"", 0, False
 
     def on_part_begin(self) -> None:
+        if len(self.parts) == self.max_files:
+            raise Refusal(413, f"the form has more files than the limit of {self.max_files}; use several requests")
         self.parts.append(_Part())
+        self.n_headers = 0
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         self.parts[-1].data += memoryview(data)[start:end]
@@ -132,6 +129,9 @@ class _Collector:
         self.value += data[start:end]
 
     def on_header_end(self) -> None:
+        self.n_headers += 1
+        if self.n_headers > MOST_HEADERS:
+            raise Refusal(400, f"a part of the form has more than {MOST_HEADERS} headers. {WAY_OUT}")
         self.parts[-1].headers[self.name.lower().decode("latin-1")] = self.value
         self.name, self.value = b"", b""
 
@@ -139,11 +139,11 @@ class _Collector:
         self.complete = True
 
 
-def _files(content_type: str, body: bytes) -> list[Upload]:
+def _files(content_type: str, body: bytes, max_files: int) -> list[Upload]:
     from python_multipart.exceptions import FormParserError
     from python_multipart.multipart import MultipartParser, parse_options_header
 
-    collector = _Collector()
+    collector = _Collector(max_files)
     callbacks: Any = {name: getattr(collector, name) for name in dir(collector) if name.startswith("on_")}
     try:
         parser = MultipartParser(parse_options_header(content_type)[1].get(b"boundary", b""), callbacks)
@@ -153,6 +153,8 @@ def _files(content_type: str, body: bytes) -> list[Upload]:
         raise Refusal(400, f"the form cannot be read ({error}). {WAY_OUT}") from None
     if not collector.complete:
         raise Refusal(400, f"the form ends before its last boundary. {WAY_OUT}")
+    if not collector.parts:
+        raise Refusal(422, f"the form has no file. {WAY_OUT}")
     return [_upload(part, parse_options_header) for part in collector.parts]
 
 

@@ -39,7 +39,8 @@ class Limits:
     header_seconds : float, default=10
         Time that a client has to send the head of a request; then the connection is closed.
     body_seconds : float, default=20
-        Time that a client has to send the body of a request; then it is answered with 408.
+        Time that a client has to send the body of a request; then it is answered with 408. The same time is allowed for reading
+        an answer; then the connection is closed.
     stop_seconds : float, default=30
         Time that requests have to finish after the server was told to stop.
     """

@@ -138,12 +138,13 @@ def configured(app: Any, limits: Limits, **options: Any) -> Any:
         log_config=None,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=limits.max_connections,
+        limit_concurrency=limits.max_connections + 1,  # our protocol adds one
         timeout_graceful_shutdown=max(1, round(limits.stop_seconds)),
         timeout_worker_healthcheck=IMPORT_SECONDS,
         **options,
     )
-    config.header_seconds = limits.header_seconds  # read by our protocol, in each process
+    # Read by our protocol, in each process.
+    config.header_seconds, config.body_seconds = limits.header_seconds, limits.body_seconds
     return config
 
 

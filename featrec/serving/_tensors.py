@@ -18,6 +18,9 @@ __all__ = ["HEADER_LENGTH", "Tensors", "encode_reply"]
 
 HEADER_LENGTH = "inference-header-content-length"
 TYPES = {"UINT8": np.uint8, "UINT16": np.uint16, "FP32": np.float32, "FP64": np.float64, "BOOL": np.bool_}
+# Largest shape, and largest number of lists, objects and keys in the JSON. Python needs far more time and memory for them than
+# for their text: 20 MB of empty lists are 900 MB.
+MOST_SIDES, LONGEST_SIDE, MOST_PARTS = 4, 2**31 - 1, 500_000
 WAY_OUT = (
     "Send a tensor of the datatype BYTES with one encoded image per element (as base64 in JSON, or as binary data), or one "
     "of UINT8 with the shape [n, height, width, 3] or [n, height, width]"
@@ -69,8 +72,9 @@ class Tensors:
 
     def _images(self, tensor: dict[str, Any]) -> list[Any]:
         kind, shape = tensor.get("datatype"), tensor.get("shape")
-        if not isinstance(shape, list) or not all(type(side) is int and side >= 0 for side in shape):
-            raise Refusal(400, f"the shape of an input must be a list of integers; got {str(shape)[:100]}. {WAY_OUT}")
+        if not isinstance(shape, list) or len(shape) > MOST_SIDES or not all(map(_is_side, shape)):
+            given = str(shape)[:100] if not isinstance(shape, list) or len(shape) <= MOST_SIDES else f"{len(shape)} of them"
+            raise Refusal(400, f"the shape of an input must be a list of at most {MOST_SIDES} integers; got {given}. {WAY_OUT}")
         if not isinstance(kind, str) or (kind != "BYTES" and kind not in TYPES):
             raise Refusal(400, f"the datatype {str(kind)[:20]!r} is not supported. {WAY_OUT}")
         return self._encoded(tensor, shape) if kind == "BYTES" else self._pixels(tensor, shape, TYPES[kind])
@@ -112,6 +116,10 @@ class Tensors:
         return self._binary
 
 
+def _is_side(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= LONGEST_SIDE
+
+
 def _split(body: bytes, header_length: str | None) -> tuple[dict[str, Any], bytes]:
     length = len(body)
     if header_length is not None:
@@ -122,6 +130,10 @@ def _split(body: bytes, header_length: str | None) -> tuple[dict[str, Any], byte
         ):
             raise Refusal(400, f"Inference-Header-Content-Length is {header_length[:20]!r}, but the body has {length} bytes")
         length = int(header_length)
+    parts = sum(body.count(sign, 0, length) for sign in (b"[", b"{", b":"))
+    if parts > MOST_PARTS:
+        limit = f"{parts:,} lists, objects and keys, and the limit is {MOST_PARTS:,}"
+        raise Refusal(413, f"the JSON has {limit}; send pixels as one flat list, or as binary data")
     try:
         content = json.loads(body[:length])
     except (ValueError, RecursionError) as error:
@@ -140,11 +152,10 @@ def _flat(data: Any) -> list[Any]:
     """Return the elements of nested lists."""
     if not isinstance(data, list):
         raise Refusal(400, f"data must be a list. {WAY_OUT}")
-    try:
-        while data and isinstance(data[0], list):
-            data = [each for row in data for each in row]
-    except TypeError:
-        raise Refusal(400, f"data must be a list, or lists of equal depth. {WAY_OUT}") from None
+    while data and isinstance(data[0], list):
+        if not all(isinstance(row, list) for row in data):
+            raise Refusal(400, f"data must be a list, or lists of equal depth. {WAY_OUT}")
+        data = [each for row in data for each in row]
     return data
 
 

@@ -21,7 +21,7 @@ def running(app):
 
     from featrec.serving._server import bound, configured
 
-    server = uvicorn.Server(configured(app, app.state.service.limits))
+    server = app.state.server = uvicorn.Server(configured(app, app.state.service.limits))
     with bound("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -116,7 +116,7 @@ def test_a_bad_file_of_a_form_is_named(client):
 FORMS = {
     "no data": (None, b"", 400, "the form ends before its last boundary"),
     "other field": ([("file", ("a.png", LIGHT))], None, 422, "the form has a field 'file'"),
-    "too many": (form(*[LIGHT] * 4), None, 413, "4 files, and the limit is 3"),
+    "too many": (form(*[LIGHT] * 4), None, 413, "more files than the limit of 3"),
     "cut off": (None, b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nx', 400, "ends before its last boundary"),
     "nonsense": (None, b"nonsense", 400, "the form cannot be read"),
 }

@@ -216,6 +216,78 @@ def test_mlflow_over_http(stored, images):
         assert [row["label"] for row in reply["predictions"]] == images[1]
 
 
+# ---- KServe
+
+
+def kserve_request(elements, **changes):
+    from kserve import InferInput, InferRequest
+
+    facts = {"name": "image", "shape": [len(elements)], "datatype": "BYTES", "data": elements} | changes
+    return InferRequest("scenes", [InferInput(**facts)])
+
+
+@pytest.mark.parametrize("encode", [text, bytes], ids=["base64", "bytes"])
+def test_kserve_answers_a_batch(model_file, scores_file, images, encode):
+    module = engine("kserve_model", "kserve")
+    for file, labels, confidences in ((model_file, images[1], [1.0, 1.0]), (scores_file, None, [np.nan, np.nan])):
+        model = module.FeatrecModel("scenes", str(file))
+        assert model.load()
+        reply = asyncio.run(model.predict(kserve_request([encode(each) for each in images[0]])))
+        label, confidence = reply.outputs
+        assert labels is None or label.data == labels
+        np.testing.assert_array_equal(confidence.data, confidences)
+
+
+def test_kserve_refuses_what_it_cannot_use(model_file, images):
+    module = engine("kserve_model", "kserve")
+    from kserve.errors import InvalidInput
+
+    model = module.FeatrecModel("scenes", str(model_file))
+    model.load()
+    good = text(images[0][0])
+    wrong = [
+        ("image 1: damaged or truncated", kserve_request([good, text(BROKEN)])),
+        ('needs an input "image" of datatype BYTES', kserve_request([good], name="picture")),
+        ('needs an input "image" of datatype BYTES', kserve_request([1, 2], datatype="INT8")),
+        ('needs an input "image" of datatype BYTES', {"instances": [good]}),
+        ("neither base64 text nor binary data", kserve_request(["no base64"])),
+        ("neither base64 text nor binary data", kserve_request([good], shape=[2])),
+        ("neither base64 text nor binary data", kserve_request([[good], 3], shape=[2])),
+    ]
+    for message, request in wrong:
+        with pytest.raises(InvalidInput, match=message):
+            asyncio.run(model.predict(request))
+
+
+@pytest.mark.slow
+def test_kserve_over_http(model_file, images, tmp_path):
+    if importlib.util.find_spec("kserve") is None:
+        pytest.skip("kserve is not installed")
+    address = f"http://127.0.0.1:{PORT + 6}/v2/models/scenes"
+    ports = ["--http_port", str(PORT + 6), "--grpc_port", str(PORT + 7)]
+    words = [sys.executable, FOLDER / "kserve_model.py", "--model_name", "scenes", "--model_file", model_file, *ports]
+    with running(words, f"{address}/ready", cwd=tmp_path):
+        status, reply = post(f"{address}/infer", v2_request([text(each) for each in images[0]]))
+        assert (status, reply["outputs"][0]["data"], reply["outputs"][1]["data"]) == (200, images[1], [1.0, 1.0])
+        status, reply = post(f"{address}/infer", v2_request([text(BROKEN)]))
+        assert status == 400, reply
+        assert "image 0: damaged or truncated" in reply["error"]
+        assert asyncio.run(labels_over_grpc(PORT + 7, images[0])) == images[1]
+
+
+async def labels_over_grpc(port, contents):
+    from kserve import InferenceGRPCClient, InferInput, InferRequest
+
+    tensor = InferInput("image", [len(contents)], "BYTES")
+    tensor.set_data_from_numpy(np.array(contents, object), binary_data=True)
+    client = InferenceGRPCClient(f"127.0.0.1:{port}")
+    try:
+        reply = await client.infer(InferRequest("scenes", [tensor]))
+    finally:
+        await client.close()
+    return [each.decode() for each in reply.outputs[0].as_numpy()]
+
+
 # ---- LitServe
 
 
