@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import betabinom
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline
@@ -37,6 +37,8 @@ from featrec.classifiers._rejection import calibration_split
 from featrec.cli._bench_results import append, read_results, stamp
 from featrec.datasets import load_dataset
 from featrec.evaluation import calibration_of, probabilities_of
+from featrec.images import read_image
+from featrec.preprocessing import Augmented
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "unknown.jsonl"
@@ -48,6 +50,7 @@ BATCH = 200
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "fisher_svm": ("fisher_svm", {}),
     "fisher_svm, 64 words": ("fisher_svm", {"n_words": 64}),
+    "fisher_svm, mirrored": ("fisher_svm", {"mirror": True}),
     "lbp_svm": ("lbp_svm", {}),
     "SqueezeNet features": (
         "cnn_svm",
@@ -57,8 +60,8 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 METHODS = ("confidence", "distance")
 
 
-def make(title: str, seed: int, n_jobs: int, cache: Path | None) -> Pipeline:
-    """Return the Pipeline of a title, not fitted. Only descriptions by networks are cached; they do not depend on the draw."""
+def make(title: str, seed: int, n_jobs: int, cache: Path | None) -> Pipeline | Augmented:
+    """Return the model of a title, not fitted. Only descriptions by networks are cached; they do not depend on the draw."""
     recipe, options = MODELS[title]
     given = {name: os.path.expandvars(value) if isinstance(value, str) else value for name, value in options.items()}
     kept = {"cache": cache} if recipe.startswith("cnn") else {}
@@ -74,11 +77,17 @@ def unknown_row(title: str, seed: int, n_jobs: int, cache: Path | None) -> dict[
     labels = np.asarray(own.labels)
     learned, held = calibration_split(labels, CALIBRATION_FRACTION, seed)
     model = make(title, seed, n_jobs, cache)
-    steps = Pipeline(model.steps[:-1])
-    first = steps.fit_transform(own[learned], labels[learned])
+    mirrored, model = isinstance(model, Augmented), getattr(model, "model", model)
+    steps, head = Pipeline(model.steps[:-1]), model.steps[-1][1]
+    if mirrored:  # as Augmented does: the vocabulary and the classifier learn from copies, too
+        pairs = [(image, np.ascontiguousarray(image[:, ::-1])) for image in map(read_image, own[learned])]
+        both = steps.fit_transform([image for pair in pairs for image in pair], np.repeat(labels[learned], 2))
+        first, head = both[::2], _WithCopies(head, both[1::2])
+    else:
+        first = steps.fit_transform(own[learned], labels[learned])
     codes = np.empty((len(labels), first.shape[1]), np.float32)
     codes[learned], codes[held] = first, steps.transform(own[held])
-    judges = {method: _judge(model.steps[-1][1], method, seed).fit(codes, labels) for method in METHODS}
+    judges = {method: _judge(head, method, seed).fit(codes, labels) for method in METHODS}
     del codes, first
     return {
         "key": f"unknown, {title}, {seed}",
@@ -90,6 +99,27 @@ def unknown_row(title: str, seed: int, n_jobs: int, cache: Path | None) -> dict[
         **_judged(steps, judges, test[drawn(test.labels, seed)], known),
         **stamp(packages=["onnxruntime"], watched=[Path(__file__)]),
     }
+
+
+class _WithCopies(ClassifierMixin, BaseEstimator):
+    """A classifier that learns from each row and from the code of its mirrored copy."""
+
+    def __init__(self, model: Any, copies: np.ndarray):
+        self.model, self.copies = model, copies
+
+    def __sklearn_clone__(self) -> _WithCopies:
+        return _WithCopies(clone(self.model), self.copies)
+
+    def fit(self, X: np.ndarray, y: Any) -> _WithCopies:
+        self.model.fit(np.stack([X, self.copies], axis=1).reshape(-1, X.shape[1]), np.repeat(y, 2))
+        self.classes_ = self.model.classes_
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return np.asarray(self.model.predict(X))
+
+    def decision_function(self, X: np.ndarray) -> np.ndarray:
+        return np.asarray(self.model.decision_function(X))
 
 
 def drawn(labels: Any, seed: int) -> np.ndarray:

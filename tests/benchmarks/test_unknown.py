@@ -8,10 +8,16 @@ from scipy.stats import betabinom
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import unknown
+from featrec import recipes
 from featrec.classifiers import RejectUnknown
 from featrec.cli._bench_results import read_results
 from featrec.datasets import load_dataset
-from featrec.recipes import lbp_svm
+
+
+MODELS = {
+    "small": ("lbp_svm", {"radius": 1, "grids": ((1, 1),)}),
+    "mirrored": ("fisher_svm", {"n_words": 4, "n_dimensions": 8, "bin_sizes": (4,), "step": 12, "mirror": True}),
+}
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +28,7 @@ def data():
 @pytest.fixture
 def small(monkeypatch, data):
     monkeypatch.setattr(unknown, "load_dataset", lambda name: data)
-    monkeypatch.setattr(unknown, "MODELS", {"small": ("lbp_svm", {"radius": 1, "grids": ((1, 1),)})})
+    monkeypatch.setattr(unknown, "MODELS", MODELS)
     monkeypatch.setattr(unknown, "N_KNOWN", 5)
     monkeypatch.setattr(unknown, "N_TEST", 10)
     monkeypatch.setattr(unknown, "BATCH", 30)
@@ -31,10 +37,10 @@ def small(monkeypatch, data):
 
 def test_rows_are_kept_and_resumed(small, tmp_path, capsys, monkeypatch):
     out = tmp_path / "rows.jsonl"
-    unknown.main(["unknown", "--draws", "1", "--out", str(out), "--n-jobs", "1"])
+    unknown.main(["unknown", "--only", "small", "--draws", "1", "--out", str(out), "--n-jobs", "1"])
     first = out.read_text()
-    unknown.main(["unknown", "--draws", "2", "--out", str(out), "--n-jobs", "1"])
-    unknown.main(["coverage", "--draws", "3", "--out", str(out), "--n-jobs", "1"])
+    unknown.main(["unknown", "--only", "small", "--draws", "2", "--out", str(out), "--n-jobs", "1"])
+    unknown.main(["coverage", "--only", "small", "--draws", "3", "--out", str(out), "--n-jobs", "1"])
     assert out.read_text().startswith(first)
     rows = list(read_results(out).values())
     assert [row["key"] for row in rows] == [
@@ -43,7 +49,7 @@ def test_rows_are_kept_and_resumed(small, tmp_path, capsys, monkeypatch):
     ]
     monkeypatch.setattr(unknown, "make", None)
     capsys.readouterr()
-    unknown.main(["coverage", "--draws", "3", "--out", str(out)])
+    unknown.main(["coverage", "--only", "small", "--draws", "3", "--out", str(out)])
     unknown.main(["show", "--out", str(out)])
     shown = capsys.readouterr().out
     assert "| draw | maximal score | confidence | distance | accuracy, % | ECE, % |" in shown
@@ -51,8 +57,9 @@ def test_rows_are_kept_and_resumed(small, tmp_path, capsys, monkeypatch):
     assert "small: conformal sets with a nominal coverage of 90 %" in shown
 
 
-def test_the_figures_are_those_of_the_model_around_the_pipeline(small, data):
-    row = unknown.unknown_row("small", 3, 1, None)
+@pytest.mark.parametrize("title", MODELS)
+def test_the_figures_are_those_of_the_model_around_the_pipeline(small, data, title):
+    row = unknown.unknown_row(title, 3, 1, None)
     train, test = data
     own = np.flatnonzero(np.isin(train.labels, row["known"]))
     test = test[unknown.drawn(test.labels, 3)]
@@ -60,8 +67,8 @@ def test_the_figures_are_those_of_the_model_around_the_pipeline(small, data):
     new = ~np.isin(test.labels, row["known"])
     assert (row["n_known"], row["n_unknown"], row["n_train"], row["n_calibration"]) == (50, 30, 135, 15)
     for method in unknown.METHODS:
-        pipeline = lbp_svm(radius=1, grids=((1, 1),), random_state=3)
-        model = RejectUnknown(pipeline, method=method, calibration_fraction=0.1, random_state=3)
+        whole = recipes.make(MODELS[title][0], **MODELS[title][1], random_state=3)
+        model = RejectUnknown(whole, method=method, calibration_fraction=0.1, random_state=3)
         model.fit(train[own], train.labels[own])
         review = model.review(test)
         assert row["auroc"][method] == pytest.approx(roc_auc_score(new, review.novelties), abs=1e-9)
