@@ -45,6 +45,10 @@ class Drift:
     **Repeated looks.** Each look has the level ``alpha * every / horizon``, divided by the number of tests. In `horizon` images
     without any change, the expected number of false alarms is at most `alpha`.
 
+    **Two looks in a row.** A drift begins when two consecutive looks find a difference. The level of a look holds on average over
+    references. A single reference is a sample, too: if it is unusual by chance, it is unusual at each look. The second look leaves
+    room for that, and for a stream that consists of few images which come back. It costs `every` images.
+
     **Images that follow each other** in a film are not independent. The distance at which their correlation falls below 0.1 is
     estimated from the first images, and one image per 1.5 such distances is used. If all first images show one scene, another
     scene is a change, too.
@@ -84,7 +88,7 @@ class Drift:
     False
     >>> drift.update(random.normal(loc=1.0, size=(100, 8)), random.uniform(size=100))
     >>> drift.drifted, drift.report().alarms
-    (True, (625,))
+    (True, (650,))
     """
 
     def __init__(
@@ -116,13 +120,13 @@ class Drift:
         self._random = np.random.default_rng(random_state)
         self._width: int | None = None
         self._codes, self._confidences = self._channels()
-        self._n_images, self._drifted = 0, False
+        self._n_images, self._drifted, self._suspected = 0, False, False
         self._alarms: list[int] = []
         self._looks: deque[DriftLook] = deque(maxlen=MOST_LOOKS)
 
     @property
     def drifted(self) -> bool:
-        """Whether the latest look found a difference."""
+        """Whether the latest images differ from the reference, by two looks in a row."""
         return self._drifted
 
     @property
@@ -215,10 +219,11 @@ class Drift:
         found = [p for p in (mmd_p, psi_p) if p is not None]
         if not found:
             return
-        drift = min(found) <= level
+        differs = min(found) <= level
+        drift = differs and (self._drifted or self._suspected)
         if drift and not self._drifted:
             self._alarms.append(self._n_images)
-        self._drifted = drift
+        self._drifted, self._suspected = drift, differs
         self._looks.append(DriftLook(self._n_images, drift, mmd, mmd_p, psi, psi_p))
 
     def _checked(self, codes: Any, confidences: Any) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -56,6 +56,20 @@ def test_false_alarms_are_rare(reference):
     assert n_alarms <= 1
 
 
+def test_one_look_is_no_drift(rng):
+    """Looks every 100 images at the latest 20 share no image."""
+    drift = Drift(200, window=20, every=100)
+    drift.update(*images(rng, 280))
+    drift.update(*images(rng, 20, shift=1))
+    assert drift.report().looks[-1].mmd_p < drift.report().level
+    assert not drift.drifted
+    drift.update(*images(rng, 180))
+    for _ in range(2):
+        assert not drift.drifted
+        drift.update(*images(rng, 100, shift=1))
+    assert drift.report().alarms == (600,)
+
+
 def film(rng, n_scenes, length=8):
     """Return codes of scenes; the images of a scene are nearly equal."""
     scenes = np.repeat(rng.normal(size=(n_scenes, WIDTH)), length, axis=0)
