@@ -45,9 +45,9 @@ class Drift:
     **Repeated looks.** Each look has the level ``alpha * every / horizon``, divided by the number of tests. In `horizon` images
     without any change, the expected number of false alarms is at most `alpha`.
 
-    **Two looks in a row.** A drift begins when two consecutive looks find a difference. The level of a look holds on average over
-    references. A single reference is a sample, too: if it is unusual by chance, it is unusual at each look. The second look leaves
-    room for that, and for a stream that consists of few images which come back. It costs `every` images.
+    **Two looks in a row.** A drift begins when two consecutive looks find a difference. The level of a look holds on average
+    over references. A single reference is a sample, too: if it is unusual by chance, it is unusual at each look. The second
+    look leaves room for that, and for a stream of few images that come back. It costs `every` images.
 
     **Images that follow each other** in a film are not independent. The distance at which their correlation falls below 0.1 is
     estimated from the first images, and one image per 1.5 such distances is used. If all first images show one scene, another
