@@ -144,21 +144,27 @@ def speed(model: Any, images: Any, *, n_frames: int) -> dict[str, Any]:
 
 
 class Pool:
-    """Projected codes and confidences of images, from which frames and summaries are taken."""
+    """Projected codes, confidences and mean brightness of images, from which frames and summaries are taken."""
 
     def __init__(self, model: Any, images: Iterable[np.ndarray]):
-        waiting, parts = iter(images), []
+        waiting, parts, means = iter(images), [], []
         with alone(), one_inner_thread():
             while batch := list(itertools.islice(waiting, BATCH)):
                 parts.append(observed(model, batch))
+                means += [image.mean() for image in batch]
+        self.brightness = np.array(means)
         self.codes = np.concatenate([projected(part.codes) for part in parts if part.codes is not None])
         self.confidences = np.concatenate([part.confidences for part in parts if part.confidences is not None])
 
     def __len__(self) -> int:
         return len(self.codes)
 
-    def show(self, drift: Drift, rows: np.ndarray) -> None:
-        drift.update(self.codes[rows], self.confidences[rows])
+    def show(self, drift: Drift, rows: np.ndarray, *, brightness: bool = False) -> None:
+        """Show what the model sees, or only the brightness."""
+        if brightness:
+            drift.update(confidences=self.brightness[rows])
+        else:
+            drift.update(self.codes[rows], self.confidences[rows])
 
     def summary(self, rows: np.ndarray) -> TrainingSummary:
         rows = rows[:MOST_IMAGES]
@@ -223,15 +229,16 @@ def light(model: Any, images: Any, pool: Pool, *, n_runs: int, n_images: int) ->
     found: dict[str, Any] = {}
     for title, change in CHANGES.items():
         after = Pool(model, (change(image_at(images, row)) for row in changed))
-        for name in ("training", "first:200"):
+        for name in ("training", "first:200", "brightness, first:200"):
             delays: list[int | None] = []
             for run in range(n_runs):
                 random = np.random.default_rng((2, run))
                 before = random.permutation(unchanged)
                 drift = Drift(pool.summary(before[N_BEFORE:]) if name == "training" else N_FIRST)
-                pool.show(drift, before[:N_BEFORE])
+                only = name.startswith("brightness")
+                pool.show(drift, before[:N_BEFORE], brightness=only)
                 n_false = len(drift.report().alarms)
-                after.show(drift, random.permutation(len(after))[:WITHIN])
+                after.show(drift, random.permutation(len(after))[:WITHIN], brightness=only)
                 later = drift.report().alarms[n_false:]
                 delays.append(later[0] - N_BEFORE if later else None)
             found[f"{title}, {name}"] = delays

@@ -33,7 +33,9 @@ def test_each_part_has_a_row(rows):
         f"{stream}, {reference}" for stream in ("drawn", "repeated", "panned") for reference in ("training", "first:200")
     }
     assert all(len(each["alarms"]) == 2 for each in rows["alarms"]["found"].values())
-    assert set(rows["light"]["found"]) == {f"{bench.IN_VIDEO}, {r}" for r in ("training", "first:200")}
+    assert set(rows["light"]["found"]) == {
+        f"{bench.IN_VIDEO}, {reference}" for reference in ("training", "first:200", "brightness, first:200")
+    }
 
 
 def test_changes_of_light():
