@@ -217,8 +217,11 @@ def alarms(model: Any, images: Any, pool: Pool, *, n_runs: int, n_frames: int, n
                 reports.append(drift.report())
                 counts.append(len(reports[-1].alarms))
             runs = {"runs_with_alarms": int(np.count_nonzero(counts)), "alarms": counts}
-            sizes = {"n_reference": reports[0].n_reference, "thin": sorted({report.thin_codes for report in reports})}
-            found[f"{stream}, {name}"] = runs | sizes
+            thin = {
+                "thin_codes": sorted({report.thin_codes for report in reports}),
+                "thin_confidences": sorted({report.thin_confidences for report in reports}),
+            }
+            found[f"{stream}, {name}"] = runs | thin | {"n_reference": reports[0].n_reference}
     return {"n_runs": n_runs, "n_frames": n_frames, "n_test": len(pool), "n_panned": len(scenes), "found": found}
 
 

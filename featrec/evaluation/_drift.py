@@ -19,6 +19,7 @@ from featrec.evaluation._two_samples import (
     kernel_features,
     permutation_p,
     projected,
+    ranks,
     stability,
 )
 from featrec.exceptions import InputError
@@ -275,7 +276,7 @@ class _Channel:
     def _begin(self) -> None:
         """Decide how many rows to leave out, and make the reference of the first rows or compare them with it."""
         first = np.array(self.first)
-        self.thin = self.thin or correlation_length(first.reshape(len(first), -1))
+        self.thin = self.thin or self._distance(first)
         self.recent = deque(maxlen=max(self.window // self.thin, LEAST_RECENT))
         self.begun, self.first = True, []
         if self.reference is None:
@@ -283,6 +284,10 @@ class _Channel:
         else:
             for row in first:
                 self._take(row)
+
+    def _distance(self, first: np.ndarray) -> int:
+        """Return the distance at which rows are independent."""
+        return correlation_length(first)
 
     def _take(self, row: np.ndarray) -> None:
         if self.n_rows % (self.thin or 1) == 0:
@@ -309,6 +314,10 @@ class _Codes(_Channel):
 
 
 class _Confidences(_Channel):
+    def _distance(self, first: np.ndarray) -> int:
+        # Bins depend on the order only, and a few very confident images would hide that the others resemble each other.
+        return correlation_length(ranks(first)[:, None])
+
     def _features(self) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
         assert self.reference is not None
         edges = bin_edges(self.reference)

@@ -86,6 +86,18 @@ def test_images_of_one_scene_count_as_one(from_training):
         assert not drift.report().alarms
 
 
+def test_a_few_sure_images_do_not_hide_a_film():
+    """Margins of an SVM have a heavy tail."""
+    for seed in range(3):
+        rng = np.random.default_rng((4, seed))
+        margins = np.repeat(rng.normal(size=100), 8) + 0.1 * rng.normal(size=800)
+        margins[::40] += 100
+        drift = Drift(200)
+        drift.update(confidences=margins)
+        assert 8 <= drift.report().thin_confidences <= 30
+        assert not drift.report().alarms
+
+
 def test_with_all_images_of_a_film_scenes_look_like_a_drift(rng):
     """So the test above can fail."""
     drift = Drift(240, thin=1)
