@@ -51,8 +51,8 @@ class Drift:
     look leaves room for that, and for a stream of few images that come back. It costs `every` images.
 
     **Images that follow each other** in a film are not independent. The distance at which their correlation falls below 0.1 is
-    estimated from the first images (of confidences, by ranks), and one image per 1.5 such distances is used. If all first images
-    show one scene, another scene is a change, too.
+    estimated from the first images (of confidences, by ranks), and one image per 1.5 such distances is used. If all first
+    images show one scene, another scene is a change, too.
 
     Parameters
     ----------
