@@ -29,6 +29,8 @@ __all__ = ["Drift"]
 
 # Minimum number of images that are compared, when most images are left out because they resemble each other.
 LEAST_RECENT = 20
+# A look that finds a difference is confirmed by the next look, if its p value is at most so many times the level.
+CONFIRMING = 10
 # While a drift lasts, p values up to this number do not end it. Few permutations suffice to compare with it.
 ENDING_LEVEL = 0.01
 MOST_LOOKS = 1000
@@ -46,9 +48,9 @@ class Drift:
     **Repeated looks.** Each look has the level ``alpha * every / horizon``, divided by the number of tests. In `horizon` images
     without any change, the expected number of false alarms is at most `alpha`.
 
-    **Two looks in a row.** A drift begins when two consecutive looks find a difference. The level of a look holds on average
-    over references. A single reference is a sample, too: if it is unusual by chance, it is unusual at each look. The second
-    look leaves room for that, and for a stream of few images that come back. It costs `every` images.
+    **Two looks in a row.** A drift begins when a look finds a difference and the next one confirms it, at ten times the level.
+    The level holds on average over references. A single reference is a sample, too: if it is unusual by chance, it is unusual at
+    each look. The second look leaves room for that, and for a stream of images that come back. It costs `every` images.
 
     **Images that follow each other** in a film are not independent. The distance at which their correlation falls below 0.1 is
     estimated from the first images (of confidences, by ranks), and one image per 1.5 such distances is used. If all first
@@ -127,7 +129,7 @@ class Drift:
 
     @property
     def drifted(self) -> bool:
-        """Whether the latest images differ from the reference, by two looks in a row."""
+        """Whether the latest images differ from the reference, found by a look and confirmed by the next."""
         return self._drifted
 
     @property
@@ -214,14 +216,14 @@ class Drift:
         return self.alpha * self.every / self.horizon / max(1, n_tests)
 
     def _look(self) -> None:
-        level = ENDING_LEVEL if self._drifted else self._level()
+        level = ENDING_LEVEL if self._drifted else self._level() * (CONFIRMING if self._suspected else 1)
         mmd, mmd_p = self._codes.compared(level, self._random)
         psi, psi_p = self._confidences.compared(level, self._random)
         found = [p for p in (mmd_p, psi_p) if p is not None]
         if not found:
             return
         differs = min(found) <= level
-        drift = differs and (self._drifted or self._suspected)
+        drift = differs and (self._suspected or self._drifted)
         if drift and not self._drifted:
             self._alarms.append(self._n_images)
         self._drifted, self._suspected = drift, differs

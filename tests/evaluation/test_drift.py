@@ -70,6 +70,21 @@ def test_one_look_is_no_drift(rng):
     assert drift.report().alarms == (600,)
 
 
+def test_the_next_look_confirms_at_ten_times_the_level():
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng((5, seed))
+        drift = Drift(200, window=20, every=100, thin=1)
+        drift.update(*images(rng, 300, shift=0))
+        drift.update(*images(rng, 200, shift=0.25))
+        *_, first, second = drift.report().looks
+        p, level = min(second.mmd_p, second.psi_p), drift.report().level
+        if min(first.mmd_p, first.psi_p) <= level:
+            assert second.drift == (p <= 10 * level)
+            found.append((p > level, second.drift))
+    assert {(True, True), (True, False)} <= set(found), found
+
+
 def film(rng, n_scenes, length=8):
     """Return codes of scenes; the images of a scene are nearly equal."""
     scenes = np.repeat(rng.normal(size=(n_scenes, WIDTH)), length, axis=0)
