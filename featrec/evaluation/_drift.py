@@ -49,8 +49,8 @@ class Drift:
     without any change, the expected number of false alarms is at most `alpha`.
 
     **Two looks in a row.** A drift begins when a look finds a difference and the next one confirms it, at ten times the level.
-    The level holds on average over references. A single reference is a sample, too: if it is unusual by chance, it is unusual at
-    each look. The second look leaves room for that, and for a stream of images that come back. It costs `every` images.
+    The level holds on average over references. A single reference is a sample, too: if it is unusual by chance, it is unusual
+    at each look. The second look leaves room for that, and for a stream of images that come back. It costs `every` images.
 
     **Images that follow each other** in a film are not independent. The distance at which their correlation falls below 0.1 is
     estimated from the first images (of confidences, by ranks), and one image per 1.5 such distances is used. If all first
