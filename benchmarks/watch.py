@@ -7,16 +7,22 @@ The first line fits the models and saves them in FOLDER. The second line adds a 
 
 - speed: a generated video of 640 × 480 pixels. Its frames are test images drawn at random, with less light in the last third.
   The time of a frame includes decoding, prediction, smoothing and the comparison with the first 200 frames.
-- alarms: 20 runs of 2,000 frames without any change, compared with a summary of held-out images and with the first 200 frames.
-  The frames are drawn from test images, or each drawn image is panned for ten frames.
-- light: 1,000 frames drawn from test images, followed by frames of another light, in 10 runs.
+- alarms: 20 runs of 2,000 frames without a change, compared with a summary of other test images and with the first 200 frames.
+  - drawn: each run divides all test images at random into 2,000 frames and a summary of up to 500 images. No image comes twice.
+  - repeated: all runs share one summary; frames are drawn from the other images, and come back.
+  - panned: as drawn, but each image is panned for ten frames.
+- light: 1,000 frames without a change, then 200 of another light; each run divides the test images anew. 10 runs.
 
-The runs of the last two parts draw from codes that are computed once. Without FEATREC_DATA, use --dataset shapes.
+The level of Drift holds for independent images, so "drawn" is the test of what it promises. In "repeated", the images from
+which frames are drawn differ by chance from the summary, and the same difference is there at each look.
+
+The runs of the last two parts use codes that are computed once. Without FEATREC_DATA, use --dataset shapes.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import tempfile
@@ -32,6 +38,8 @@ from featrec import recipes
 from featrec.cli._bench_results import stamp
 from featrec.datasets import load_dataset
 from featrec.evaluation import Drift, TrainingSummary, observed
+from featrec.evaluation._training_summary import MOST_IMAGES
+from featrec.evaluation._two_samples import projected
 from featrec.images import as_rgb, as_uint8, read_image
 from featrec.parallel import alone, one_inner_thread
 from featrec.persistence import load, save
@@ -42,6 +50,7 @@ PARTS = ("speed", "alarms", "light")
 SIZE = (480, 640)
 N_FIRST, N_BEFORE, WITHIN = 200, 1000, 200
 N_PAN, PAN = 10, 2
+BATCH = 64
 Change = Callable[[np.ndarray], np.ndarray]
 
 
@@ -135,16 +144,32 @@ def speed(model: Any, images: Any, *, n_frames: int) -> dict[str, Any]:
 
 
 class Pool:
-    """Codes and confidences of images, from which frames are drawn."""
+    """Projected codes, confidences and mean brightness of images, from which frames and summaries are taken."""
 
     def __init__(self, model: Any, images: Iterable[np.ndarray]):
+        waiting, parts, means = iter(images), [], []
         with alone(), one_inner_thread():
-            parts = [observed(model, [image]) for image in images]
-        self.codes = np.concatenate([part.codes for part in parts if part.codes is not None])
+            while batch := list(itertools.islice(waiting, BATCH)):
+                parts.append(observed(model, batch))
+                means += [image.mean() for image in batch]
+        self.brightness = np.array(means)
+        self.codes = np.concatenate([projected(part.codes) for part in parts if part.codes is not None])
         self.confidences = np.concatenate([part.confidences for part in parts if part.confidences is not None])
 
-    def show(self, drift: Drift, rows: np.ndarray) -> None:
-        drift.update(self.codes[rows], self.confidences[rows])
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def show(self, drift: Drift, rows: np.ndarray, *, brightness: bool = False) -> None:
+        """Show what the model sees, or only the brightness."""
+        if brightness:
+            drift.update(confidences=self.brightness[rows])
+        else:
+            drift.update(self.codes[rows], self.confidences[rows])
+
+    def summary(self, rows: np.ndarray) -> TrainingSummary:
+        rows = rows[:MOST_IMAGES]
+        confidences = self.confidences[rows].astype(np.float32)
+        return TrainingSummary(self.codes[rows], confidences, self.codes.shape[1], len(rows))
 
 
 def panned(image: np.ndarray) -> list[np.ndarray]:
@@ -153,74 +178,84 @@ def panned(image: np.ndarray) -> list[np.ndarray]:
     return [image[:, PAN * step : PAN * step + width] for step in range(N_PAN)]
 
 
-def alarms(model: Any, images: Any, *, n_runs: int, n_frames: int, n_images: int, n_shown: int | None) -> dict[str, Any]:
+def drawn(pool: Pool, n_frames: int, random: np.random.Generator) -> tuple[TrainingSummary, np.ndarray]:
+    """Return a summary and the rows of frames; no image comes twice."""
+    rows = random.permutation(len(pool))
+    return pool.summary(rows[n_frames:]), rows[:n_frames]
+
+
+def repeated(pool: Pool, n_frames: int, random: np.random.Generator) -> tuple[TrainingSummary, np.ndarray]:
+    """Return the same summary for each run, and the rows of frames that are drawn again and again from the other images."""
+    rows = np.random.default_rng(3).permutation(len(pool))
+    n_summary = min(MOST_IMAGES, len(rows) // 3)
+    return pool.summary(rows[:n_summary]), rows[n_summary:][random.integers(0, len(rows) - n_summary, n_frames)]
+
+
+def of_scenes(pool: Pool, n_frames: int, random: np.random.Generator) -> tuple[TrainingSummary, np.ndarray]:
+    """Return a summary with one frame per scene, and the rows of all frames of other scenes."""
+    starts = N_PAN * random.permutation(len(pool) // N_PAN)
+    n_scenes = n_frames // N_PAN
+    return pool.summary(starts[n_scenes:] + N_PAN // 2), (starts[:n_scenes, None] + np.arange(N_PAN)).ravel()
+
+
+def alarms(model: Any, images: Any, pool: Pool, *, n_runs: int, n_frames: int, n_images: int) -> dict[str, Any]:
     """Count the runs with alarms, by stream and reference."""
-    held_out, shown = halves(images, n_shown)
+    scenes = np.random.default_rng(4).permutation(len(images))[:n_images]
     streams = {
-        "drawn": (Pool(model, (image_at(images, row) for row in shown)), 1),
-        "panned": (Pool(model, (frame for row in shown[:n_images] for frame in panned(image_at(images, row)))), N_PAN),
-    }
-    summaries = {
-        "drawn": TrainingSummary.of(model, [image_at(images, row) for row in held_out]),
-        "panned": TrainingSummary.of(model, [panned(image_at(images, row))[N_PAN // 2] for row in held_out]),
+        "drawn": (pool, drawn),
+        "repeated": (pool, repeated),
+        "panned": (Pool(model, (frame for row in scenes for frame in panned(image_at(images, row)))), of_scenes),
     }
     found: dict[str, Any] = {}
-    for stream, (pool, repeats) in streams.items():
-        for name, reference in (("training", summaries[stream]), ("first:200", N_FIRST)):
-            counts, thins = [], []
+    for stream, (each, divide) in streams.items():
+        for name in ("training", "first:200"):
+            counts, reports = [], []
             for run in range(n_runs):
-                drift, random = Drift(reference), np.random.default_rng((1, run))
-                starts = random.integers(0, len(pool.codes) // repeats, n_frames // repeats) * repeats
-                pool.show(drift, (starts[:, None] + np.arange(repeats)).ravel())
-                counts.append(len(drift.report().alarms))
-                thins.append(drift.report().thin_codes)
-            runs = {"runs_with_alarms": int(np.count_nonzero(counts)), "alarms": counts, "thin": thins}
-            found[f"{stream}, {name}"] = runs
-    return {
-        "n_runs": n_runs,
-        "n_frames": n_frames,
-        "n_shown": len(shown),
-        "n_panned": min(n_images, len(shown)),
-        "found": found,
-    }
+                summary, rows = divide(each, n_frames, np.random.default_rng((1, run)))
+                drift = Drift(summary if name == "training" else N_FIRST)
+                each.show(drift, rows)
+                reports.append(drift.report())
+                counts.append(len(reports[-1].alarms))
+            runs = {"runs_with_alarms": int(np.count_nonzero(counts)), "alarms": counts}
+            thin = {
+                "thin_codes": sorted({report.thin_codes for report in reports}),
+                "thin_confidences": sorted({report.thin_confidences for report in reports}),
+            }
+            found[f"{stream}, {name}"] = runs | thin | {"n_reference": reports[0].n_reference}
+    return {"n_runs": n_runs, "n_frames": n_frames, "n_test": len(pool), "n_panned": len(scenes), "found": found}
 
 
-def light(model: Any, images: Any, *, n_runs: int, n_images: int, n_shown: int | None) -> dict[str, Any]:
+def light(model: Any, images: Any, pool: Pool, *, n_runs: int, n_images: int) -> dict[str, Any]:
     """Measure after how many frames a change of light is found, by change and reference; None if not within 200 frames."""
-    held_out, shown = halves(images, n_shown)
-    summary = TrainingSummary.of(model, [image_at(images, row) for row in held_out])
-    before = Pool(model, (image_at(images, row) for row in shown))
+    rows = np.random.default_rng(3).permutation(len(pool))
+    changed, unchanged = rows[:n_images], rows[n_images:]
     found: dict[str, Any] = {}
     for title, change in CHANGES.items():
-        after = Pool(model, (change(image_at(images, row)) for row in shown[:n_images]))
-        for name, reference in (("training", summary), ("first:200", N_FIRST)):
+        after = Pool(model, (change(image_at(images, row)) for row in changed))
+        for name in ("training", "first:200", "brightness, first:200"):
             delays: list[int | None] = []
             for run in range(n_runs):
-                drift, random = Drift(reference), np.random.default_rng((2, run))
-                before.show(drift, random.integers(0, len(before.codes), N_BEFORE))
+                random = np.random.default_rng((2, run))
+                before = random.permutation(unchanged)
+                drift = Drift(pool.summary(before[N_BEFORE:]) if name == "training" else N_FIRST)
+                only = name.startswith("brightness")
+                pool.show(drift, before[:N_BEFORE], brightness=only)
                 n_false = len(drift.report().alarms)
-                after.show(drift, random.integers(0, len(after.codes), WITHIN))
+                after.show(drift, random.permutation(len(after))[:WITHIN], brightness=only)
                 later = drift.report().alarms[n_false:]
                 delays.append(later[0] - N_BEFORE if later else None)
             found[f"{title}, {name}"] = delays
-    return {"n_runs": n_runs, "n_before": N_BEFORE, "within": WITHIN, "n_changed": min(n_images, len(shown)), "found": found}
+    return {"n_runs": n_runs, "n_before": N_BEFORE, "within": WITHIN, "n_changed": len(changed), "found": found}
 
 
-def halves(images: Any, n_shown: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows for the summary, and rows to draw frames from."""
-    rows = np.random.default_rng(3).permutation(len(images))
-    n_held_out = len(rows) // 3
-    return rows[:n_held_out], rows[n_held_out:][:n_shown]
-
-
-def measured(part: str, model: Any, images: Any, options: argparse.Namespace) -> dict[str, Any]:
+def measured(part: str, model: Any, images: Any, pool: Pool | None, options: argparse.Namespace) -> dict[str, Any]:
     """Run one part."""
-    if part == "speed":
+    if part == "speed" or pool is None:
         return speed(model, images, n_frames=options.n_video)
-    sizes = {"n_images": options.n_images, "n_shown": options.n_shown}
     if part == "alarms":
-        return alarms(model, images, n_runs=options.n_runs, n_frames=options.n_frames, **sizes)
-    return light(model, images, n_runs=max(1, options.n_runs // 2), **sizes)
+        sizes = {"n_frames": options.n_frames, "n_images": options.n_panned}
+        return alarms(model, images, pool, n_runs=options.n_runs, **sizes)
+    return light(model, images, pool, n_runs=max(1, options.n_runs // 2), n_images=options.n_changed)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -234,15 +269,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--n-video", type=int, default=900, help="number of frames of the video")
     parser.add_argument("--n-runs", type=int, default=20)
     parser.add_argument("--n-frames", type=int, default=2000, help="number of frames of a run without a change")
-    parser.add_argument("--n-images", type=int, default=300, help="number of images that are panned or changed")
-    parser.add_argument("--n-shown", type=int, help="number of images from which frames are drawn; default: two thirds")
+    parser.add_argument("--n-panned", type=int, default=400, help="number of images that are panned")
+    parser.add_argument("--n-changed", type=int, default=200, help="number of images whose light is changed")
     options = parser.parse_args(arguments)
     options.models.mkdir(parents=True, exist_ok=True)
     for recipe in options.recipe or RECIPES:
         model = fitted(recipe, options.dataset, options.n_train, options.models)
         _, images = dataset(options.dataset, options.n_train)
-        for part in [part for part in PARTS if part in (options.only or PARTS)]:
-            row = {"part": part, "recipe": recipe, "dataset": options.dataset, **measured(part, model, images, options)}
+        parts = [part for part in PARTS if part in (options.only or PARTS)]
+        pool = Pool(model, (image_at(images, row) for row in range(len(images)))) if parts and parts != ["speed"] else None
+        for part in parts:
+            found = measured(part, model, images, pool, options)
+            row = {"part": part, "recipe": recipe, "dataset": options.dataset, **found}
             with options.out.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row | stamp(watched=[Path(__file__)]), ensure_ascii=False) + "\n")
             print(json.dumps(row, ensure_ascii=False), flush=True)

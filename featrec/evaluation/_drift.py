@@ -19,6 +19,7 @@ from featrec.evaluation._two_samples import (
     kernel_features,
     permutation_p,
     projected,
+    ranks,
     stability,
 )
 from featrec.exceptions import InputError
@@ -28,6 +29,8 @@ __all__ = ["Drift"]
 
 # Minimum number of images that are compared, when most images are left out because they resemble each other.
 LEAST_RECENT = 20
+# A look that finds a difference is confirmed by the next look, if its p value is at most so many times the level.
+CONFIRMING = 10
 # While a drift lasts, p values up to this number do not end it. Few permutations suffice to compare with it.
 ENDING_LEVEL = 0.01
 MOST_LOOKS = 1000
@@ -45,9 +48,13 @@ class Drift:
     **Repeated looks.** Each look has the level ``alpha * every / horizon``, divided by the number of tests. In `horizon` images
     without any change, the expected number of false alarms is at most `alpha`.
 
+    **Two looks in a row.** A drift begins when a look finds a difference and the next one confirms it, at ten times the level.
+    The level holds on average over references. A single reference is a sample, too: if it is unusual by chance, it is unusual
+    at each look. The second look leaves room for that, and for a stream of images that come back. It costs `every` images.
+
     **Images that follow each other** in a film are not independent. The distance at which their correlation falls below 0.1 is
-    estimated from the first images, and one image per 1.5 such distances is used. If all first images show one scene, another
-    scene is a change, too.
+    estimated from the first images (of confidences, by ranks), and one image per 1.5 such distances is used. If all first
+    images show one scene, another scene is a change, too.
 
     Parameters
     ----------
@@ -84,7 +91,7 @@ class Drift:
     False
     >>> drift.update(random.normal(loc=1.0, size=(100, 8)), random.uniform(size=100))
     >>> drift.drifted, drift.report().alarms
-    (True, (625,))
+    (True, (650,))
     """
 
     def __init__(
@@ -116,13 +123,13 @@ class Drift:
         self._random = np.random.default_rng(random_state)
         self._width: int | None = None
         self._codes, self._confidences = self._channels()
-        self._n_images, self._drifted = 0, False
+        self._n_images, self._drifted, self._suspected = 0, False, False
         self._alarms: list[int] = []
         self._looks: deque[DriftLook] = deque(maxlen=MOST_LOOKS)
 
     @property
     def drifted(self) -> bool:
-        """Whether the latest look found a difference."""
+        """Whether the latest images differ from the reference, found by a look and confirmed by the next."""
         return self._drifted
 
     @property
@@ -209,16 +216,17 @@ class Drift:
         return self.alpha * self.every / self.horizon / max(1, n_tests)
 
     def _look(self) -> None:
-        level = ENDING_LEVEL if self._drifted else self._level()
+        level = ENDING_LEVEL if self._drifted else self._level() * (CONFIRMING if self._suspected else 1)
         mmd, mmd_p = self._codes.compared(level, self._random)
         psi, psi_p = self._confidences.compared(level, self._random)
         found = [p for p in (mmd_p, psi_p) if p is not None]
         if not found:
             return
-        drift = min(found) <= level
+        differs = min(found) <= level
+        drift = differs and (self._suspected or self._drifted)
         if drift and not self._drifted:
             self._alarms.append(self._n_images)
-        self._drifted = drift
+        self._drifted, self._suspected = drift, differs
         self._looks.append(DriftLook(self._n_images, drift, mmd, mmd_p, psi, psi_p))
 
     def _checked(self, codes: Any, confidences: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -270,7 +278,7 @@ class _Channel:
     def _begin(self) -> None:
         """Decide how many rows to leave out, and make the reference of the first rows or compare them with it."""
         first = np.array(self.first)
-        self.thin = self.thin or correlation_length(first.reshape(len(first), -1))
+        self.thin = self.thin or self._distance(first)
         self.recent = deque(maxlen=max(self.window // self.thin, LEAST_RECENT))
         self.begun, self.first = True, []
         if self.reference is None:
@@ -278,6 +286,10 @@ class _Channel:
         else:
             for row in first:
                 self._take(row)
+
+    def _distance(self, first: np.ndarray) -> int:
+        """Return the distance at which rows are independent."""
+        return correlation_length(first)
 
     def _take(self, row: np.ndarray) -> None:
         if self.n_rows % (self.thin or 1) == 0:
@@ -304,6 +316,10 @@ class _Codes(_Channel):
 
 
 class _Confidences(_Channel):
+    def _distance(self, first: np.ndarray) -> int:
+        # Bins depend on the order only, and a few very confident images would hide that the others resemble each other.
+        return correlation_length(ranks(first)[:, None])
+
     def _features(self) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
         assert self.reference is not None
         edges = bin_edges(self.reference)

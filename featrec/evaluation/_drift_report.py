@@ -29,7 +29,7 @@ class DriftLook:
     image : int
         Number of images seen until then.
     drift : bool
-        Whether the latest images differ from the reference.
+        Whether the latest images differ from the reference, found by a look and confirmed by the next.
     mmd, mmd_p : float or None
         Squared maximum mean discrepancy of the codes, and its p value. None without codes.
     psi, psi_p : float or None
@@ -54,13 +54,13 @@ class DriftReport(TableResult):
         What the images are compared with.
     n_images : int
     drift : bool
-        Whether the latest look found a difference.
+        Whether the latest images differ from the reference.
     alarms : tuple of int
         Number of images seen at the beginning of each drift.
     looks : tuple of DriftLook
         The latest 1,000 looks.
     level : float
-        A drift begins when a p value is at most this number.
+        A drift begins when a p value is at most this number, and at most ten times this number at the next look.
     alpha, horizon : float, int
         The expected number of false alarms in `horizon` images is at most `alpha`.
     thin_codes, thin_confidences : int or None
@@ -148,7 +148,7 @@ class DriftReport(TableResult):
         last = self.looks[-1]
         codes = None if last.mmd is None else f"codes: MMD² {number(last.mmd)}, {p_value(last.mmd_p)}"  # type: ignore[arg-type]
         confidences = None if last.psi is None else f"confidences: PSI {number(last.psi)}, {p_value(last.psi_p)}"  # type: ignore[arg-type]
-        level = f"A drift begins at p ≤ {self.level:.2g}"
+        level = f"A drift begins when a look has p ≤ {self.level:.2g} and the next one confirms it"
         rate = f"which allows {self.alpha:g} false alarms in {self.horizon:,} images"
         return f"Latest look: {'; '.join(filter(None, [codes, confidences]))}. {level}, {rate}."
 

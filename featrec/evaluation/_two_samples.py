@@ -19,6 +19,7 @@ __all__ = [
     "kernel_features",
     "permutation_p",
     "projected",
+    "ranks",
     "stability",
     "stability_terms",
 ]
@@ -156,6 +157,12 @@ def permutation_p(
         n_as_large += int(np.count_nonzero(found >= value - 1e-6 * abs(value)))  # equal samples differ by rounding errors
         n_done, size = n_done + size, min(2 * size, MOST_PERMUTATIONS)
     return value, (n_as_large + 1) / (n_done + 1)
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Return the rank of each value; equal values have their mean rank."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place]
 
 
 def correlation_length(rows: np.ndarray) -> int:

@@ -52,7 +52,8 @@ def create_app(
         Number of most likely classes in an answer, if the request sets none.
     drift : "training", int, or as in Predictor, optional
         "training" compares images with the training set, whose summary must be in the model file. A number compares them with
-        so many first images. The measures are in ``/metrics``; each process has its own.
+        so many first images. The measures are in ``/metrics``; each process has its own. Comparisons run in a thread of their
+        own, so no request waits for them.
     anonymize, trusted
         See :class:`Predictor`.
     watch_seconds : float, default=1

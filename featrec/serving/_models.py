@@ -15,6 +15,7 @@ from typing import Any
 
 from featrec.evaluation import Drift, TrainingSummary
 from featrec.exceptions import InputError
+from featrec.serving._background import BackgroundWatcher, in_background
 from featrec.serving._predictor import Predictor
 
 __all__ = ["Model", "Models"]
@@ -137,6 +138,12 @@ class Models:
                 file.seen = facts
                 file.missing_since = file.missing_since if facts is None else None
 
+    def close(self) -> None:
+        """Stop watching for drift."""
+        for model in self.all():
+            if isinstance(model.predictor.drift, BackgroundWatcher):
+                model.predictor.drift.close()
+
     def _add(self, name: str, source: Any) -> None:
         if not NAME.fullmatch(name):
             raise InputError(f"{name!r} is no name of a model: letters, digits, dots, - and _ are possible; rename the file")
@@ -190,12 +197,15 @@ def _name_of(source: Any) -> str:
 
 
 def _watcher(drift: Any, path: Path | None) -> Any:
-    """Return a new watcher for a model: "training" compares with the training set, a number with the first images."""
+    """Return a watcher for a model, which works in the background.
+
+    "training" compares with the training set, a number with the first images.
+    """
     if drift == "training":
         if path is None:
             raise InputError('drift="training" needs a model file that was trained with --keep-summary; got a fitted model')
-        return Drift(TrainingSummary.load(path))
-    return Drift(drift) if isinstance(drift, int) else drift
+        return in_background(Drift(TrainingSummary.load(path)))
+    return in_background(Drift(drift) if isinstance(drift, int) else drift)
 
 
 def _facts(path: Path) -> Facts | None:

@@ -56,6 +56,7 @@ class Service:
         self._stop.set()
         for batcher in self._batchers.values():
             await batcher.close()
+        await asyncio.to_thread(self.models.close)
 
     def model(self, name: str | None) -> Model:
         """Return a model; raise a Refusal (404) if there is none of this name."""

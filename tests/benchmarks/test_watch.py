@@ -11,12 +11,13 @@ from benchmarks import watch as bench
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
     folder = tmp_path_factory.mktemp("watch")
-    words = ["--models", str(folder), "--dataset", "shapes", "--n-train", "24", "--recipe", "tiny_knn"]
-    sizes = ["--n-video", "60", "--n-runs", "2", "--n-frames", "100", "--n-images", "4"]
+    words = ["--models", str(folder), "--dataset", "shapes", "--n-train", "80", "--recipe", "tiny_knn"]
+    sizes = ["--n-video", "60", "--n-runs", "2", "--n-frames", "100", "--n-panned", "30", "--n-changed", "30"]
     patch = pytest.MonkeyPatch()
     patch.setattr(bench, "RECIPES", ("tiny_knn",))
     patch.setattr(bench, "N_FIRST", 40)
-    patch.setattr(bench, "N_BEFORE", 200)
+    patch.setattr(bench, "N_BEFORE", 100)
+    patch.setattr(bench, "WITHIN", 25)
     patch.setattr(bench, "CHANGES", {bench.IN_VIDEO: bench.CHANGES[bench.IN_VIDEO]})
     bench.main([*words, *sizes, "--out", str(folder / "rows.jsonl")])
     patch.undo()
@@ -28,9 +29,13 @@ def test_each_part_has_a_row(rows):
     assert all({"versions", "machine", "commit", "date", "recipe", "dataset"} <= row.keys() for row in rows.values())
     assert rows["speed"]["frames_per_cpu_second"] > 0
     assert rows["speed"]["first_changed"] == 40
-    assert set(rows["alarms"]["found"]) == {f"{s}, {r}" for s in ("drawn", "panned") for r in ("training", "first:200")}
+    assert set(rows["alarms"]["found"]) == {
+        f"{stream}, {reference}" for stream in ("drawn", "repeated", "panned") for reference in ("training", "first:200")
+    }
     assert all(len(each["alarms"]) == 2 for each in rows["alarms"]["found"].values())
-    assert set(rows["light"]["found"]) == {f"{bench.IN_VIDEO}, {r}" for r in ("training", "first:200")}
+    assert set(rows["light"]["found"]) == {
+        f"{bench.IN_VIDEO}, {reference}" for reference in ("training", "first:200", "brightness, first:200")
+    }
 
 
 def test_changes_of_light():
@@ -47,7 +52,22 @@ def test_panned_frames_overlap():
     assert frames[1][0, 0] == frames[0][0, bench.PAN]
 
 
-def test_frames_and_summary_share_no_image():
-    held_out, shown = bench.halves(range(90))
-    assert len(held_out) == 30
-    assert sorted([*held_out, *shown]) == list(range(90))
+@pytest.fixture
+def pool():
+    """Codes are the numbers of frames."""
+    found = bench.Pool.__new__(bench.Pool)
+    found.codes = np.arange(90, dtype=np.float32)[:, None]
+    found.confidences = np.zeros(90)
+    return found
+
+
+@pytest.mark.parametrize(("divide", "n_frames"), [(bench.drawn, 60), (bench.repeated, 200), (bench.of_scenes, 50)])
+def test_frames_and_summary_share_no_image(pool, divide, n_frames):
+    summary, rows = divide(pool, n_frames, np.random.default_rng(0))
+    again, others = divide(pool, n_frames, np.random.default_rng(1))
+    scenes = 10 if divide is bench.of_scenes else 1
+    assert len(rows) == n_frames
+    assert not set(summary.codes[:, 0] // scenes) & set(rows // scenes)
+    assert not np.array_equal(rows, others)
+    assert np.array_equal(summary.codes, again.codes) == (divide is bench.repeated)
+    assert (len(set(rows)) == n_frames) == (divide is not bench.repeated)

@@ -72,20 +72,20 @@ def write_frames(folder, n, level, start=0):
 
 def test_drift_against_the_first_frames(model, tmp_path, capsys):
     write_frames(tmp_path, 150, 40)
-    write_frames(tmp_path, 60, 140, start=150)
+    write_frames(tmp_path, 90, 140, start=150)
     assert watch(model, tmp_path, "--drift", "first:40") == 0
     captured = capsys.readouterr().out
     (begin,) = [line for line in captured.splitlines() if line.startswith("frame ") and "drift begins" in line]
-    assert 150 < int(begin.split()[1]) < 210
+    assert 150 < int(begin.split()[1]) < 240
     assert "The latest images differ from the first 40 images" in captured
 
 
 def test_drift_against_the_training_set(model, tmp_path, capsys):
     """Half of the training images are dark, so dark frames alone are a drift."""
-    write_frames(tmp_path, 110, 40)
+    write_frames(tmp_path, 130, 40)
     assert watch(model, tmp_path, "--drift", "training", "--json") == 0
     *frames, last = map(json.loads, capsys.readouterr().out.splitlines())
-    assert [frame["drift"] for frame in frames[:99]] == [False] * 99
+    assert [frame["drift"] for frame in frames[:124]] == [False] * 124
     assert frames[-1]["drift"] is True
     assert last["summary"]["drift"]["reference"] == "the summary of 30 images of the training set"
 

@@ -56,6 +56,35 @@ def test_false_alarms_are_rare(reference):
     assert n_alarms <= 1
 
 
+def test_one_look_is_no_drift(rng):
+    """Looks every 100 images at the latest 20 share no image."""
+    drift = Drift(200, window=20, every=100)
+    drift.update(*images(rng, 280))
+    drift.update(*images(rng, 20, shift=1))
+    assert drift.report().looks[-1].mmd_p < drift.report().level
+    assert not drift.drifted
+    drift.update(*images(rng, 180))
+    for _ in range(2):
+        assert not drift.drifted
+        drift.update(*images(rng, 100, shift=1))
+    assert drift.report().alarms == (600,)
+
+
+def test_the_next_look_confirms_at_ten_times_the_level():
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng((5, seed))
+        drift = Drift(200, window=20, every=100, thin=1)
+        drift.update(*images(rng, 300, shift=0))
+        drift.update(*images(rng, 200, shift=0.25))
+        *_, first, second = drift.report().looks
+        p, level = min(second.mmd_p, second.psi_p), drift.report().level
+        if min(first.mmd_p, first.psi_p) <= level:
+            assert second.drift == (p <= 10 * level)
+            found.append((p > level, second.drift))
+    assert {(True, True), (True, False)} <= set(found), found
+
+
 def film(rng, n_scenes, length=8):
     """Return codes of scenes; the images of a scene are nearly equal."""
     scenes = np.repeat(rng.normal(size=(n_scenes, WIDTH)), length, axis=0)
@@ -69,6 +98,18 @@ def test_images_of_one_scene_count_as_one(from_training):
         drift = Drift(summary_of(rng, 100) if from_training else 240)
         drift.update(film(rng, 100))
         assert 8 <= drift.report().thin_codes <= 15
+        assert not drift.report().alarms
+
+
+def test_a_few_sure_images_do_not_hide_a_film():
+    """Margins of an SVM have a heavy tail."""
+    for seed in range(3):
+        rng = np.random.default_rng((4, seed))
+        margins = np.repeat(rng.normal(size=100), 8) + 0.1 * rng.normal(size=800)
+        margins[::40] += 100
+        drift = Drift(200)
+        drift.update(confidences=margins)
+        assert 8 <= drift.report().thin_confidences <= 30
         assert not drift.report().alarms
 
 

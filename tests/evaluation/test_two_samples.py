@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 from sklearn.metrics.pairwise import rbf_kernel
 
 from featrec.evaluation._two_samples import (
@@ -14,6 +15,7 @@ from featrec.evaluation._two_samples import (
     kernel_features,
     permutation_p,
     projected,
+    ranks,
     stability,
 )
 
@@ -92,6 +94,11 @@ def test_p_values_of_equal_samples_are_rarely_small():
         features = kernel_features(rng.normal(size=(60, 4)))
         n_small += permutation_p(features[:20], features[20:], kernel_distance, 0.05, rng)[1] <= 0.05
     assert 3 <= n_small <= 30  # 15 are expected
+
+
+def test_ranks(rng):
+    values = rng.integers(0, 20, 60) / 3
+    assert ranks(values).tolist() == rankdata(values).tolist()
 
 
 def test_correlation_length(rng):

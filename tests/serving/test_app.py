@@ -17,6 +17,7 @@ pytest.importorskip("httpx")
 pytest.importorskip("python_multipart")
 pytest.importorskip("prometheus_client")
 
+from featrec.evaluation import Drift
 from featrec.exceptions import InputError
 from featrec.serving import Limits, Predictor, create_app
 from featrec.serving._refusal import Refusal
@@ -182,6 +183,27 @@ def test_metrics_count_requests_images_and_batches(client):
     client.post("/predict?model=knn", files=form(LIGHT, DARK))
     client.post("/predict?model=knn", content=b"no image")
     assert [value(name) - old for name, old in zip(names, before, strict=True)] == [1, 1, 2, 1, 2, 3]
+
+
+def test_metrics_of_drift():
+    def watchers():
+        return {each for each in threading.enumerate() if each.name.startswith("featrec-drift")}
+
+    def value(measure):
+        found = re.search(rf'^featrec_drift{{measure="{measure}",model="model"}} (\S+)$', client.get("/metrics").text, re.M)
+        return float(found[1]) if found else None
+
+    before = watchers()
+    options = {"limits": Limits(max_files=60), "watch_seconds": 0.05}
+    app = create_app(with_probabilities(), drift=lambda model: Drift(20, window=20, every=20), **options)
+    with running(app) as client:
+        for level, found in ((40, (60, 0)), (200, (120, 1))):
+            files = [encoded(pixels(level, seed)) for seed in range(level, level + 60)]
+            assert client.post("/predict", files=form(*files)).status_code == 200
+            wait_until(lambda found=found: (value("images"), value("drift")) == found)
+        assert value("left_out") == 0
+        (thread,) = watchers() - before
+    assert not thread.is_alive()
 
 
 def test_every_answer_has_the_headers_of_security(client):

@@ -137,12 +137,13 @@ def test_drift_from_the_training_set_needs_a_summary_in_the_file(folder):
     save(model, folder / "knn.model", summary=TrainingSummary.of(model, images))
     (found,) = _of(folder / "knn.model", drift="training").all()
     found.predictor.predict(images)
+    found.predictor.drift.join()
     assert found.predictor.drift.gauges()["images"] == 40
     with pytest.raises(InputError, match="has no summary of its training set"):
         _of(folder / "svm.model", drift="training")
     with pytest.raises(InputError, match="needs a model file that was trained with --keep-summary"):
         Models(model, options={"drift": "training"})
-    assert [one.predictor.drift.reference for one in _of(folder, drift=30).all()] == [30, 30]
+    assert [one.predictor.drift.watcher.reference for one in _of(folder, drift=30).all()] == [30, 30]
 
 
 def _of(source, **options):
@@ -165,5 +166,6 @@ def test_each_model_has_its_own_watcher_of_drift():
     knn, svm = with_probabilities(), with_scores()
     models = Models({"knn": knn, "svm": svm}, options={"drift": Watch})
     models.get("knn").predictor.predict([pixels(40)])
-    assert [model.predictor.drift.gauges() for model in models.all()] == [{"n": 1}, {"n": 0}]
-    assert models.get("svm").predictor.drift.model is svm
+    models.get("knn").predictor.drift.join()
+    assert [model.predictor.drift.gauges()["n"] for model in models.all()] == [1, 0]
+    assert models.get("svm").predictor.drift.watcher.model is svm
