@@ -4,6 +4,11 @@ the listener that reports compilations.
 numba stores a file for each combination of argument types of a loop, and an index for each loop. It extends the index without
 a lock. If two processes compile the same loop at the same time, an entry of the index may be lost or may point to the file of
 the other process.
+
+The listener reports the first compilation of this process, and measures the time of all compilations. numba sends an event when
+it compiles a loop, but not when it loads a loop from the cache. Events are nested, because a loop is compiled during the
+compilation of its caller; only the outermost event is timed. Functions of other packages are ignored. Python's garbage
+collection is turned off during compilations, because it would take an eighth of the time and find almost no garbage.
 """
 
 from __future__ import annotations

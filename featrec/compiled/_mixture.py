@@ -6,6 +6,9 @@ gives the logarithms of all densities for a tile of points, and a second product
 Points are centred and scaled first, so float32 is accurate enough. Each vector lane holds one component, with 32 components per
 panel. Both products use the tile as it is stored, and the posteriors stay in the second-level cache. Values that depend only on
 the mixture are computed with NumPy.
+
+Given its posteriors, what a point adds to a Fisher vector under a component is a linear function of y², y and 1, too. Two
+products therefore give the posteriors and the shares of a tile of points.
 """
 
 from __future__ import annotations

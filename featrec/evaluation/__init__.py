@@ -49,11 +49,6 @@ if TYPE_CHECKING:
         is_network as is_network,
         learns_from_pixels as learns_from_pixels,
     )
-    from featrec.evaluation._observed import (
-        Observed as Observed,
-        confidences_from as confidences_from,
-        observed as observed,
-    )
     from featrec.evaluation._page import (
         Section as Section,
         bullets as bullets,
@@ -82,7 +77,12 @@ if TYPE_CHECKING:
     from featrec.evaluation._shift import ModelShift, Shift, shift
     from featrec.evaluation._splits import Part as Part, Rows as Rows, duplicates_in as duplicates_in
     from featrec.evaluation._suggestion import Suggestion, Trial, suggested as suggested
-    from featrec.evaluation._training_summary import TrainingSummary
+    from featrec.evaluation._training_summary import (
+        Observed as Observed,
+        TrainingSummary,
+        confidences_from as confidences_from,
+        observed as observed,
+    )
     from featrec.evaluation._trials import (
         Clock as Clock,
         Folds as Folds,
@@ -146,7 +146,7 @@ __getattr__, __dir__ = on_demand(
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
         "._measures": ["Calibration", "calibration_of", "holm", "mcnemar", "probabilities_of", "wilson_interval"],
         "._model_result": ["ModelResult", "Pair", "Run", "facts_of", "is_network", "learns_from_pixels"],
-        "._observed": ["Observed", "confidences_from", "observed"],
+        "._training_summary": ["Observed", "TrainingSummary", "confidences_from", "observed"],
         "._page": ["Section", "bullets", "heading", "page", "scrolling", "sortable"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
         "._result": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
@@ -155,7 +155,6 @@ __getattr__, __dir__ = on_demand(
         "._shift": ["ModelShift", "Shift", "shift"],
         "._splits": ["Part", "Rows", "duplicates_in"],
         "._suggestion": ["Suggestion", "Trial", "suggested"],
-        "._training_summary": ["TrainingSummary"],
         "._trials": ["Clock", "Folds", "Limits", "sorted_trials", "tried_in_turn"],
     },
 )

@@ -1,5 +1,9 @@
 """Base classes of estimators that take images: input checks, lazy evaluation, threads, and the way back to
-positions in the given image."""
+positions in the given image.
+
+A way back is an array of shape (2, 3), float64. It maps (x, y, 1) in a changed image to (x, y) in the original image; the
+centre of the first pixel is (0, 0) in both.
+"""
 
 from __future__ import annotations
 

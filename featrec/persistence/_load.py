@@ -1,4 +1,8 @@
-"""Read a model file and build its objects without executing anything in it."""
+"""Read a model file and build its objects without executing anything in it.
+
+The models of recipes are built from their schema without skops, because importing skops loads all of scikit-learn. skops builds
+all other models.
+"""
 
 from __future__ import annotations
 

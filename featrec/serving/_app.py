@@ -10,8 +10,7 @@ import featrec
 from featrec.exceptions import MissingExtraError
 from featrec.serving._guard import LOCAL, OPEN, Guard
 from featrec.serving._infer import add_inference_routes
-from featrec.serving._limits import Limits
-from featrec.serving._refusal import Refusal
+from featrec.serving._limits import Limits, Refusal
 from featrec.serving._routes import add_plain_routes, json_reply
 from featrec.serving._service import Service
 

@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from featrec.serving._limits import Limits
-from featrec.serving._refusal import Refusal
+from featrec.serving._limits import Limits, Refusal
 
 __all__ = ["Budget", "Upload", "uploads"]
 

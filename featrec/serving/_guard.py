@@ -11,8 +11,8 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
+from featrec.serving._limits import Refusal
 from featrec.serving._metrics import Metrics
-from featrec.serving._refusal import Refusal
 
 __all__ = ["LOCAL", "OPEN", "Guard"]
 

@@ -1,4 +1,5 @@
-"""Ask a fitted model about a batch of images: labels, confidences, most likely classes and rejections."""
+"""Ask a fitted model about a batch of images: labels, confidences, most likely classes and rejections; with a copy for
+each thread."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
@@ -13,7 +15,49 @@ from featrec.base import is_search
 from featrec.evaluation import confidences_from
 from featrec.preprocessing import Augmented
 
-__all__ = ["Judgement", "classes_of", "judge", "unwrapped"]
+__all__ = ["Judgement", "classes_of", "judge", "private_copy", "unwrapped"]
+
+
+# Set in the copy: an unusable image must be an error, not a row of zeros; images of users must not reach a cache on disk; and a
+# server prints no progress.
+SET = {"on_error": "raise", "cache": None, "verbose": 0}
+LISTS = (list, tuple)
+
+
+def private_copy(model: Any) -> Any:
+    """Copy the estimators of a model, but not their arrays.
+
+    Some estimators store facts about the last batch (`failures_`). With one copy per thread, they do so on objects that no
+    other thread sees.
+    """
+    return _copied(model, {})
+
+
+def _copied(value: Any, seen: dict[int, Any]) -> Any:
+    if id(value) in seen:
+        return seen[id(value)]
+    if _is_model(value):
+        twin = seen[id(value)] = object.__new__(type(value))
+        state = {name: _copied(each, seen) for name, each in vars(value).items()}
+        vars(twin).update(state | {name: new for name, new in SET.items() if name in state})
+        return twin
+    if type(value) in LISTS and any(_holds_model(each) for each in value):
+        return type(value)(_copied(each, seen) for each in value)
+    if type(value) is dict and any(_holds_model(each) for each in value.values()):
+        return {key: _copied(each, seen) for key, each in value.items()}
+    return value
+
+
+def _is_model(value: Any) -> bool:
+    """Return whether this is an estimator, or an object such as those that scikit-learn's calibration keeps."""
+    if isinstance(value, type) or not hasattr(value, "__dict__"):
+        return False
+    return isinstance(value, BaseEstimator) or hasattr(type(value), "predict_proba")
+
+
+def _holds_model(value: Any) -> bool:
+    return _is_model(value) or (type(value) in LISTS and any(map(_holds_model, value)))
+
 
 # Classifiers whose `predict` is the class with the largest probability (or score), so that it need not be computed again. The
 # SVMs of scikit-learn are not among them.

@@ -20,8 +20,7 @@ from featrec.images import read_image
 from featrec.parallel import LARGEST_BATCH, alone, map_batches, one_inner_thread
 from featrec.persistence import load
 from featrec.serving._answer import Answer
-from featrec.serving._judge import Judgement, classes_of, judge, unwrapped
-from featrec.serving._private_copy import private_copy
+from featrec.serving._judge import Judgement, classes_of, judge, private_copy, unwrapped
 
 __all__ = ["Predictor", "Watcher"]
 

@@ -13,7 +13,6 @@ from featrec.classifiers import RejectUnknown
 from featrec.cli._bench_results import read_results
 from featrec.datasets import load_dataset
 
-
 MODELS = {
     "small": ("lbp_svm", {"radius": 1, "grids": ((1, 1),)}),
     "mirrored": ("fisher_svm", {"n_words": 4, "n_dimensions": 8, "bin_sizes": (4,), "step": 12, "mirror": True}),

@@ -20,7 +20,7 @@ pytest.importorskip("prometheus_client")
 from featrec.evaluation import Drift
 from featrec.exceptions import InputError
 from featrec.serving import Limits, Predictor, create_app
-from featrec.serving._refusal import Refusal
+from featrec.serving._limits import Refusal
 from tests.serving.models import encoded, pixels, with_probabilities, with_scores
 from tests.serving.served import running, wait_until
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from featrec.serving import Predictor
-from featrec.serving._background import BackgroundWatcher, in_background
-from featrec.serving._models import Models
+from featrec.serving._models import BackgroundWatcher, Models, in_background
 from tests.serving.models import with_scores
 from tests.serving.test_predictor import pixels
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from featrec.serving._batcher import Batcher
-from featrec.serving._refusal import Refusal
+from featrec.serving._limits import Refusal
+from featrec.serving._service import Batcher
 
 
 class Doubler:

@@ -21,7 +21,7 @@ from featrec.exceptions import InputError, NotAnImageError, TooManyPixelsError
 from featrec.persistence import save
 from featrec.preprocessing import CLAHE, Augmented
 from featrec.serving import Predictor
-from featrec.serving._private_copy import private_copy
+from featrec.serving._judge import private_copy
 from tests.serving.models import encoded, of_fixed_size, pixels, training_set, with_probabilities, with_scores
 
 
