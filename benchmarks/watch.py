@@ -11,7 +11,8 @@ The first line fits the models and saves them in FOLDER. The second line adds a 
   - drawn: each run divides all test images at random into 2,000 frames and a summary of up to 500 images. No image comes twice.
   - repeated: all runs share one summary; frames are drawn from the other images, and come back.
   - panned: as drawn, but each image is panned for ten frames.
-- light: 1,000 frames without a change, then 200 of another light; each run divides the test images anew. 10 runs.
+- light: 1,000 frames without a change, then 200 of another light; each run divides the test images anew. 10 runs, with and
+  without the comparison of brightness.
 
 The level of Drift holds for independent images, so "drawn" is the test of what it promises. In "repeated", the images from
 which frames are drawn differ by chance from the summary, and the same difference is there at each look.
@@ -147,29 +148,24 @@ class Pool:
     """Projected codes, confidences and mean brightness of images, from which frames and summaries are taken."""
 
     def __init__(self, model: Any, images: Iterable[np.ndarray]):
-        waiting, parts, means = iter(images), [], []
+        waiting, parts = iter(images), []
         with alone(), one_inner_thread():
             while batch := list(itertools.islice(waiting, BATCH)):
                 parts.append(observed(model, batch))
-                means += [image.mean() for image in batch]
-        self.brightness = np.array(means)
+        self.brightness = np.concatenate([part.brightness for part in parts if part.brightness is not None])
         self.codes = np.concatenate([projected(part.codes) for part in parts if part.codes is not None])
         self.confidences = np.concatenate([part.confidences for part in parts if part.confidences is not None])
 
     def __len__(self) -> int:
         return len(self.codes)
 
-    def show(self, drift: Drift, rows: np.ndarray, *, brightness: bool = False) -> None:
-        """Show what the model sees, or only the brightness."""
-        if brightness:
-            drift.update(confidences=self.brightness[rows])
-        else:
-            drift.update(self.codes[rows], self.confidences[rows])
+    def show(self, drift: Drift, rows: np.ndarray) -> None:
+        drift.update(self.codes[rows], self.confidences[rows], self.brightness[rows])
 
     def summary(self, rows: np.ndarray) -> TrainingSummary:
         rows = rows[:MOST_IMAGES]
-        confidences = self.confidences[rows].astype(np.float32)
-        return TrainingSummary(self.codes[rows], confidences, self.codes.shape[1], len(rows))
+        confidences, brightness = self.confidences[rows].astype(np.float32), self.brightness[rows].astype(np.float32)
+        return TrainingSummary(self.codes[rows], confidences, self.codes.shape[1], len(rows), brightness)
 
 
 def panned(image: np.ndarray) -> list[np.ndarray]:
@@ -209,42 +205,48 @@ def alarms(model: Any, images: Any, pool: Pool, *, n_runs: int, n_frames: int, n
     found: dict[str, Any] = {}
     for stream, (each, divide) in streams.items():
         for name in ("training", "first:200"):
-            counts, reports = [], []
+            counts, causes, reports = [], [], []
             for run in range(n_runs):
                 summary, rows = divide(each, n_frames, np.random.default_rng((1, run)))
                 drift = Drift(summary if name == "training" else N_FIRST)
                 each.show(drift, rows)
                 reports.append(drift.report())
                 counts.append(len(reports[-1].alarms))
-            runs = {"runs_with_alarms": int(np.count_nonzero(counts)), "alarms": counts}
+                causes += [" ".join(names) for names in reports[-1].causes]
+            runs = {"runs_with_alarms": int(np.count_nonzero(counts)), "alarms": counts, "causes": causes}
             thin = {
                 "thin_codes": sorted({report.thin_codes for report in reports}),
                 "thin_confidences": sorted({report.thin_confidences for report in reports}),
+                "thin_brightness": sorted({report.thin_brightness for report in reports}),
             }
             found[f"{stream}, {name}"] = runs | thin | {"n_reference": reports[0].n_reference}
     return {"n_runs": n_runs, "n_frames": n_frames, "n_test": len(pool), "n_panned": len(scenes), "found": found}
 
 
 def light(model: Any, images: Any, pool: Pool, *, n_runs: int, n_images: int) -> dict[str, Any]:
-    """Measure after how many frames a change of light is found, by change and reference; None if not within 200 frames."""
+    """Measure after how many frames a change of light is found, and in what, by change and reference.
+
+    None if it is not found within 200 frames. "without brightness": codes and confidences only.
+    """
     rows = np.random.default_rng(3).permutation(len(pool))
     changed, unchanged = rows[:n_images], rows[n_images:]
     found: dict[str, Any] = {}
     for title, change in CHANGES.items():
         after = Pool(model, (change(image_at(images, row)) for row in changed))
-        for name in ("training", "first:200", "brightness, first:200"):
+        for name, brightness in itertools.product(("training", "first:200"), (True, False)):
             delays: list[int | None] = []
+            causes: list[str] = []
             for run in range(n_runs):
                 random = np.random.default_rng((2, run))
                 before = random.permutation(unchanged)
-                drift = Drift(pool.summary(before[N_BEFORE:]) if name == "training" else N_FIRST)
-                only = name.startswith("brightness")
-                pool.show(drift, before[:N_BEFORE], brightness=only)
+                drift = Drift(pool.summary(before[N_BEFORE:]) if name == "training" else N_FIRST, brightness=brightness)
+                pool.show(drift, before[:N_BEFORE])
                 n_false = len(drift.report().alarms)
-                after.show(drift, random.permutation(len(after))[:WITHIN], brightness=only)
+                after.show(drift, random.permutation(len(after))[:WITHIN])
                 later = drift.report().alarms[n_false:]
                 delays.append(later[0] - N_BEFORE if later else None)
-            found[f"{title}, {name}"] = delays
+                causes += [" ".join(names) for names in drift.report().causes[n_false:]][:1]
+            found[f"{title}, {name}{'' if brightness else ', without brightness'}"] = {"delays": delays, "causes": causes}
     return {"n_runs": n_runs, "n_before": N_BEFORE, "within": WITHIN, "n_changed": len(changed), "found": found}
 
 

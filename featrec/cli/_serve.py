@@ -44,8 +44,8 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     detector = "how to find faces with --anonymize, as in 'featrec anonymize' (may be repeated; default: frontal)"
     parser.add_argument("--detector", metavar="NAME", action="append", help=detector)
     drift = (
-        "compare images with the training set (the models must be trained with --keep-summary), or with the first N images; "
-        "the measures are in /metrics"
+        "compare images (codes, confidences and brightness) with the training set (the models must be trained with "
+        "--keep-summary), or with the first N images; the measures are in /metrics"
     )
     parser.add_argument("--drift", metavar="training|first:N", help=drift)
     parser.add_argument("--quiet", action="store_true", help="log only warnings and errors")

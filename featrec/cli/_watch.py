@@ -29,8 +29,8 @@ def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--smooth", choices=["exponential", "majority", "none"], default="exponential", help=smooth)
     parser.add_argument("--span", metavar="N", type=count, default=10, help="number of frames to smooth over (default: 10)")
     drift = (
-        "compare the latest frames with the training set (the model must be trained with --keep-summary), or with the first N "
-        "frames, which suits a fixed camera"
+        "compare the latest frames (codes, confidences and brightness) with the training set (the model must be trained with "
+        "--keep-summary), or with the first N frames, which suits a fixed camera"
     )
     parser.add_argument("--drift", metavar="training|first:N", help=drift)
     lines = "print a JSON line per frame, with the five highest scores, and the summary as the last line"
@@ -80,7 +80,7 @@ def _watched(watch: Watch, frames: Frames, as_json: bool) -> int:
         if as_json:
             print(_json_line(frame, found), flush=True)
         else:
-            _tell(frame, found, drifted)
+            _tell(frame, found, drifted, watch)
         drifted = bool(found.drift)
     return n_failed
 
@@ -91,13 +91,13 @@ def _image(frame: Frame) -> Any:
     return frame.image
 
 
-def _tell(frame: Frame, found: FramePrediction, drifted: bool) -> None:
+def _tell(frame: Frame, found: FramePrediction, drifted: bool, watch: Watch) -> None:
     """Print a line if something has changed."""
     if found.changed:
         sure = "" if found.confidence is None else f"\t{found.confidence:.3f}"
         print(f"{_place(frame)}\t{found.smoothed}{sure}", flush=True)
-    if bool(found.drift) != drifted:
-        state = "drift begins: the latest frames differ from the reference" if found.drift else "drift ends"
+    if bool(found.drift) != drifted and watch.drift is not None:
+        state = f"drift begins: {watch.drift.report().change}" if found.drift else "drift ends"
         print(f"{_place(frame)}\t{state}", flush=True)
 
 
@@ -110,7 +110,7 @@ def _json_line(frame: Frame, found: FramePrediction) -> str:
     where = {"path": frame.name} if frame.name is not None else {"time": None if frame.time is None else round(frame.time, 3)}
     facts = {"label": found.label, "smoothed": found.smoothed, "confidence": found.confidence}
     scores = dict(list(found.scores.items())[:TOP])
-    times = {"scores": scores, "ms": round(1000 * found.seconds, 3), "drift": found.drift}
+    times = {"scores": scores, "ms": round(1000 * found.seconds, 3), "drift": found.drift, "differing": found.differing}
     return json.dumps({"frame": frame.number, **where, **facts, **times}, ensure_ascii=False)
 
 

@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from featrec.evaluation._drift_channels import LEAST_RECENT, Channel, Codes, Light, Numbers
 from featrec.evaluation._drift_report import DriftLook, DriftReport, bins_of
 from featrec.evaluation._training_summary import TrainingSummary
-from featrec.evaluation._two_samples import (
-    bin_edges,
-    bin_features,
-    correlation_length,
-    kernel_distance,
-    kernel_features,
-    permutation_p,
-    projected,
-    ranks,
-    stability,
-)
+from featrec.evaluation._two_samples import projected
 from featrec.exceptions import InputError
 from featrec.parallel import one_inner_thread
 
 __all__ = ["Drift"]
 
-# Minimum number of images that are compared, when most images are left out because they resemble each other.
-LEAST_RECENT = 20
-# A look that finds a difference is confirmed by the next look, if its p value is at most so many times the level.
-CONFIRMING = 10
-# While a drift lasts, p values up to this number do not end it. Few permutations suffice to compare with it.
-ENDING_LEVEL = 0.01
 MOST_LOOKS = 1000
 # A smaller level would need more than 500,000 permutations in a test.
 LEAST_LEVEL = 4e-6
@@ -41,20 +25,22 @@ LEAST_LEVEL = 4e-6
 class Drift:
     """Find out when new images stop looking to a model like a reference: those it was trained for, or the first images.
 
-    A model goes on predicting when the light changes, a lens becomes dirty or a camera is turned. This class compares the codes
-    and confidences of the latest images with those of a reference: by a maximum mean discrepancy (MMD) for codes and a
-    population stability index (PSI) for confidences, each with a permutation test. Labels are not needed.
+    A model goes on predicting when the light changes, a lens becomes dirty or a camera is turned. This class compares three
+    channels of the latest images with those of a reference: codes, by a maximum mean discrepancy (MMD), confidences and mean
+    brightness, by a population stability index (PSI); each with a permutation test. Labels are not needed. Brightness also
+    finds changes of light that the model does not see.
 
-    **Repeated looks.** Each look has the level ``alpha * every / horizon``, divided by the number of tests. In `horizon` images
-    without any change, the expected number of false alarms is at most `alpha`.
+    **Repeated looks.** Each look has the level ``alpha * every / horizon``, divided by the number of channels in use. In
+    `horizon` images without any change, the expected number of false alarms is at most `alpha`.
 
-    **Two looks in a row.** A drift begins when a look finds a difference and the next one confirms it, at ten times the level.
+    **Two looks in a row.** A drift begins when a look finds a difference in a channel and the next look at this channel
+    confirms it, at ten times the level.
     The level holds on average over references. A single reference is a sample, too: if it is unusual by chance, it is unusual
     at each look. The second look leaves room for that, and for a stream of images that come back. It costs `every` images.
 
     **Images that follow each other** in a film are not independent. The distance at which their correlation falls below 0.1 is
-    estimated from the first images (of confidences, by ranks), and one image per 1.5 such distances is used. If all first
-    images show one scene, another scene is a change, too.
+    estimated from the first images (of confidences and brightness, by ranks), and one image per 1.5 such distances is used. If
+    all first images show one scene, another scene is a change, too.
 
     Parameters
     ----------
@@ -71,6 +57,8 @@ class Drift:
         With the defaults, one false alarm in 200,000 images, which a camera takes in two hours.
     thin : int or "auto", default="auto"
         Use one of so many images. "auto": as estimated from the first images. 1: all, if images are independent.
+    brightness : bool, default=True
+        Whether to compare the brightness. With False, nothing is found if only the light changes and the model does not see it.
     random_state : int, default=0
         Seed of the permutations.
 
@@ -86,12 +74,12 @@ class Drift:
     >>> from featrec.evaluation import Drift
     >>> random = np.random.default_rng(0)
     >>> drift = Drift(200)
-    >>> drift.update(random.normal(size=(600, 8)), random.uniform(size=600))
+    >>> drift.update(random.normal(size=(600, 8)), random.uniform(size=600), random.uniform(size=600))
     >>> drift.drifted
     False
-    >>> drift.update(random.normal(loc=1.0, size=(100, 8)), random.uniform(size=100))
-    >>> drift.drifted, drift.report().alarms
-    (True, (650,))
+    >>> drift.update(random.normal(size=(100, 8)), random.uniform(size=100), 0.4 * random.uniform(size=100))
+    >>> drift.differing, drift.report().alarms
+    (('brightness',), (650,))
     """
 
     def __init__(
@@ -103,6 +91,7 @@ class Drift:
         alpha: float = 0.01,
         horizon: int = 2000,
         thin: int | str = "auto",
+        brightness: bool = True,
         random_state: int = 0,
     ):
         self.reference, self.window, self.every = (
@@ -114,7 +103,8 @@ class Drift:
         if not isinstance(alpha, (int, float)) or not 0 < alpha <= 1:
             raise InputError(f"alpha must be greater than 0 and at most 1, such as 0.05; got {alpha!r}")
         self.alpha, self.thin = float(alpha), thin if thin == "auto" else _integer("thin", thin, 1)
-        if self.alpha * self.every / self.horizon / 2 < LEAST_LEVEL:
+        self.brightness = bool(brightness)
+        if self.alpha * self.every / self.horizon / (2 + self.brightness) < LEAST_LEVEL:
             raise InputError(
                 f"alpha={alpha} in horizon={horizon} images with a look every {every} images leaves a level below "
                 f"{LEAST_LEVEL:g} for a test, which would need too many permutations; look less often or use a greater alpha"
@@ -122,9 +112,14 @@ class Drift:
         self.random_state = random_state
         self._random = np.random.default_rng(random_state)
         self._width: int | None = None
-        self._codes, self._confidences = self._channels()
-        self._n_images, self._drifted, self._suspected = 0, False, False
-        self._alarms: list[int] = []
+        self._codes, self._confidences, self._light = self._made()
+        self._channels: dict[str, Channel] = {
+            "codes": self._codes,
+            "confidences": self._confidences,
+            "brightness": self._light,
+        }
+        self._n_images, self._drifted = 0, False
+        self._alarms: list[tuple[int, tuple[str, ...]]] = []
         self._looks: deque[DriftLook] = deque(maxlen=MOST_LOOKS)
 
     @property
@@ -133,11 +128,16 @@ class Drift:
         return self._drifted
 
     @property
+    def differing(self) -> tuple[str, ...]:
+        """The channels that differ: "codes", "confidences" and "brightness"; empty without a drift."""
+        return tuple(name for name, channel in self._channels.items() if channel.differs)
+
+    @property
     def n_images(self) -> int:
         """Number of images so far."""
         return self._n_images
 
-    def update(self, codes: Any = None, confidences: Any = None) -> None:
+    def update(self, codes: Any = None, confidences: Any = None, brightness: Any = None) -> None:
         """Add images in their order, and look at the latest ones every `every` images.
 
         Parameters
@@ -146,14 +146,16 @@ class Drift:
             Inputs of the classifier. Always of the same width.
         confidences : array of shape (n,), optional
             How sure the model is of each image; always of the same kind.
+        brightness : array of shape (n,), optional
+            Mean of all values of each image, from 0 (black) to 1 (white). NaN: unknown; the image is left out.
         """
-        rows, shares = self._checked(codes, confidences)
-        n = next(len(given) for given in (rows, shares, ()) if given is not None)
+        given = self._checked(codes, confidences, brightness)
+        n = next((len(rows) for rows in given if rows is not None), 0)
         start = 0
         while start < n:
             end = min(n, start + self.every - self._n_images % self.every)
-            self._codes.add(None if rows is None else rows[start:end])
-            self._confidences.add(None if shares is None else shares[start:end])
+            for channel, rows in zip(self._channels.values(), given, strict=True):
+                channel.add(None if rows is None else rows[start:end])
             self._n_images, start = self._n_images + end - start, end
             if self._n_images % self.every == 0:
                 with one_inner_thread():  # the products are small
@@ -165,10 +167,12 @@ class Drift:
         Returns
         -------
         gauges : dict of str to float
-            "drift" (0 or 1), "images", "alarms", "level", "codes_mmd", "codes_p", "confidence_psi" and "confidence_p".
+            "drift" (0 or 1), "images", "alarms", "level", "codes_mmd", "codes_p", "confidence_psi", "confidence_p",
+            "brightness_psi" and "brightness_p".
         """
-        last = self._looks[-1] if self._looks else DriftLook(0, False, None, None, None, None)
+        last = self._looks[-1] if self._looks else DriftLook(0, False)
         known = {"codes_mmd": last.mmd, "codes_p": last.mmd_p, "confidence_psi": last.psi, "confidence_p": last.psi_p}
+        known |= {"brightness_psi": last.brightness_psi, "brightness_p": last.brightness_p}
         counts = {"drift": self._drifted, "images": self._n_images, "alarms": len(self._alarms), "level": self._level()}
         return {name: math.nan if value is None else float(value) for name, value in (counts | known).items()}
 
@@ -179,31 +183,41 @@ class Drift:
         -------
         report : DriftReport
         """
-        channels = (self._codes, self._confidences)
+        compared = [channel for channel in self._channels.values() if channel.used and channel.reference is not None]
         return DriftReport(
             reference=self._described(),
             n_images=self._n_images,
             drift=self._drifted,
-            alarms=tuple(self._alarms),
+            alarms=tuple(image for image, _ in self._alarms),
+            causes=tuple(names for _, names in self._alarms),
+            differing=self.differing,
             looks=tuple(self._looks),
             level=self._level(),
             alpha=self.alpha,
             horizon=self.horizon,
             thin_codes=self._codes.thin,
             thin_confidences=self._confidences.thin,
-            n_reference=min((len(each.reference) for each in channels if each.reference is not None), default=0),
-            n_recent=min((len(each.recent) for each in channels if each.reference is not None), default=0),
-            **self._confidences.bins(),
+            thin_brightness=self._light.thin,
+            n_reference=min((len(channel.reference) for channel in compared), default=0),  # type: ignore[arg-type]
+            n_recent=min((len(channel.recent) for channel in compared), default=0),
+            brightness=self._light.means(),
+            **bins_of(self._confidences),
         )
 
-    def _channels(self) -> tuple[_Codes, _Confidences]:
-        thin = None if self.thin == "auto" else int(self.thin)
+    def _made(self) -> tuple[Codes, Numbers, Light]:
+        """Return the channels."""
+        thin, n_first = None if self.thin == "auto" else int(self.thin), 0
+        codes = confidences = brightness = None
         if isinstance(self.reference, TrainingSummary):
-            summary = self.reference
-            self._width = summary.width or None
-            return _Codes(summary.codes, 0, self.window, thin), _Confidences(summary.confidences, 0, self.window, thin)
-        n_first = _integer("reference", self.reference, LEAST_RECENT)
-        return _Codes(None, n_first, self.window, thin), _Confidences(None, n_first, self.window, thin)
+            codes, confidences, brightness = self.reference.codes, self.reference.confidences, self.reference.brightness
+            self._width = self.reference.width or None
+        else:
+            n_first = _integer("reference", self.reference, LEAST_RECENT)
+        return (
+            Codes(codes, n_first, self.window, thin),
+            Numbers(confidences, n_first, self.window, thin),
+            Light(brightness, n_first, self.window, thin),
+        )
 
     def _described(self) -> str:
         if isinstance(self.reference, TrainingSummary):
@@ -212,26 +226,22 @@ class Drift:
 
     def _level(self) -> float:
         """Return the level of one test: a share of `alpha`, for each look in `horizon` images and for each of its tests."""
-        n_tests = sum(channel.used for channel in (self._codes, self._confidences))
+        n_tests = sum(channel.used for channel in self._channels.values())
         return self.alpha * self.every / self.horizon / max(1, n_tests)
 
     def _look(self) -> None:
-        level = ENDING_LEVEL if self._drifted else self._level() * (CONFIRMING if self._suspected else 1)
-        mmd, mmd_p = self._codes.compared(level, self._random)
-        psi, psi_p = self._confidences.compared(level, self._random)
-        found = [p for p in (mmd_p, psi_p) if p is not None]
-        if not found:
+        level = self._level()
+        (mmd, mmd_p), (psi, psi_p), light = [channel.look(level, self._random) for channel in self._channels.values()]
+        if mmd_p is psi_p is light[1] is None:
             return
-        differs = min(found) <= level
-        drift = differs and (self._suspected or self._drifted)
+        drift = bool(self.differing)
         if drift and not self._drifted:
-            self._alarms.append(self._n_images)
-        self._drifted, self._suspected = drift, differs
-        self._looks.append(DriftLook(self._n_images, drift, mmd, mmd_p, psi, psi_p))
+            self._alarms.append((self._n_images, self.differing))
+        self._drifted = drift
+        self._looks.append(DriftLook(self._n_images, drift, mmd, mmd_p, psi, psi_p, *light, self.differing))
 
-    def _checked(self, codes: Any, confidences: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
+    def _checked(self, codes: Any, confidences: Any, brightness: Any) -> tuple[np.ndarray | None, ...]:
         rows = None if codes is None else np.asarray(codes)
-        shares = None if confidences is None else np.asarray(confidences, np.float32)  # as in a summary
         if rows is not None:
             if rows.ndim != 2 or not np.isfinite(rows).all():
                 raise InputError(f"codes must be finite numbers of shape (n, width); got shape {rows.shape}")
@@ -239,98 +249,18 @@ class Drift:
                 raise InputError(f"the reference has codes of {self._width} columns; got {rows.shape[1]}. Use the same model")
             self._width = rows.shape[1]
             rows = projected(rows)
+        shares = None if confidences is None else np.asarray(confidences, np.float32)  # as in a summary
         if shares is not None and (shares.ndim != 1 or not np.isfinite(shares).all()):
             raise InputError(f"confidences must be finite numbers of shape (n,); got shape {shares.shape}")
-        if rows is not None and shares is not None and len(rows) != len(shares):
-            raise InputError(f"{len(rows)} codes and {len(shares)} confidences; give one of each per image")
-        return rows, shares
-
-
-class _Channel:
-    """One kind of numbers: the rows of the reference, the latest rows, and their test.
-
-    With `n_first`, the first rows become the reference. `thin` is estimated from these, or from the first `window` rows.
-    """
-
-    def __init__(self, reference: np.ndarray | None, n_first: int, window: int, thin: int | None):
-        self.reference, self.n_first, self.window, self.thin = reference, n_first, window, thin
-        self.first: list[np.ndarray] = []
-        self.recent: deque[np.ndarray] = deque()
-        self.n_rows = self.n_new = 0
-        self.begun = False
-
-    @property
-    def used(self) -> bool:
-        """Whether there are rows to compare, or will be."""
-        return self.reference is not None or bool(self.first)
-
-    def add(self, rows: np.ndarray | None) -> None:
-        if rows is None or not (self.n_first or self.reference is not None):
-            return
-        for row in rows:
-            if self.begun:
-                self._take(row)
-            else:
-                self.first.append(row)
-                if len(self.first) == (self.n_first or self.window):
-                    self._begin()
-
-    def _begin(self) -> None:
-        """Decide how many rows to leave out, and make the reference of the first rows or compare them with it."""
-        first = np.array(self.first)
-        self.thin = self.thin or self._distance(first)
-        self.recent = deque(maxlen=max(self.window // self.thin, LEAST_RECENT))
-        self.begun, self.first = True, []
-        if self.reference is None:
-            self.reference = first[:: self.thin]
-        else:
-            for row in first:
-                self._take(row)
-
-    def _distance(self, first: np.ndarray) -> int:
-        """Return the distance at which rows are independent."""
-        return correlation_length(first)
-
-    def _take(self, row: np.ndarray) -> None:
-        if self.n_rows % (self.thin or 1) == 0:
-            self.recent.append(row)
-            self.n_new += 1
-        self.n_rows += 1
-
-    def compared(self, level: float, random: np.random.Generator) -> tuple[float | None, float | None]:
-        """Return the statistic and the p value of the latest rows; None if they are too few, or not new."""
-        if not self.begun or len(self.recent) < (self.recent.maxlen or 0) or not self.n_new:
-            return None, None
-        self.n_new = 0
-        recent, reference, statistic = self._features()
-        return permutation_p(recent, reference, statistic, level, random)
-
-    def _features(self) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
-        raise NotImplementedError
-
-
-class _Codes(_Channel):
-    def _features(self) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
-        features = kernel_features(np.concatenate([np.array(self.recent), self.reference]))
-        return features[: len(self.recent)], features[len(self.recent) :], kernel_distance
-
-
-class _Confidences(_Channel):
-    def _distance(self, first: np.ndarray) -> int:
-        # Bins depend on the order only, and a few very confident images would hide that the others resemble each other.
-        return correlation_length(ranks(first)[:, None])
-
-    def _features(self) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
-        assert self.reference is not None
-        edges = bin_edges(self.reference)
-        recent, reference = bin_features(np.array(self.recent), edges), bin_features(self.reference, edges)
-        return recent, reference, stability(len(recent), len(reference))
-
-    def bins(self) -> dict[str, np.ndarray]:
-        if self.reference is None or not self.recent:
-            return dict.fromkeys(("edges", "reference_shares", "recent_shares", "stability_terms"), np.zeros(0))
-        recent, reference, _ = self._features()
-        return bins_of(bin_edges(self.reference), reference, recent)
+        light = None if brightness is None or not self.brightness else np.asarray(brightness, np.float32)
+        if light is not None and (light.ndim != 1 or (light < 0).any() or (light > 1).any()):
+            raise InputError(f"brightness must be numbers from 0 to 1 of shape (n,); got shape {light.shape}")
+        given = {"codes": rows, "confidences": shares, "brightness": light}
+        counts = {name: len(each) for name, each in given.items() if each is not None}
+        if len(set(counts.values())) > 1:
+            numbers = " and ".join(f"{count} {name}" for name, count in counts.items())
+            raise InputError(f"{numbers}; give one of each per image")
+        return rows, shares, light
 
 
 def _integer(name: str, value: Any, least: int) -> int:

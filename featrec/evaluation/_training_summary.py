@@ -13,6 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 
+from featrec.evaluation._brightness import Brightness
 from featrec.evaluation._given import as_labels, count_items, refuse_no_model, take
 from featrec.evaluation._two_samples import N_DIRECTIONS, projected
 from featrec.exceptions import InputError, ModelFileError
@@ -40,24 +41,28 @@ class Observed:
         The largest probability, or else the distance between the two largest decision values.
     codes : array of shape (n, width) or None
         Input of the classifier. None if it is not a matrix.
+    brightness : array of shape (n,) or None
+        Mean of all values of an image, in [0, 1]; NaN if the image cannot be read. None if the model was not given images.
     """
 
     labels: np.ndarray
     scores: np.ndarray | None
     confidences: np.ndarray | None
     codes: np.ndarray | None
+    brightness: np.ndarray | None
 
 
 def observed(model: Any, images: Any) -> Observed:
     """Ask a fitted model about images. Codes are computed only once."""
-    classifier, given = classifier_and_input(model, images)
+    light = Brightness(images)
+    classifier, given = classifier_and_input(model, light.images)
     scores, is_probability = scores_of(classifier, given)
     if scores is not None and any(kind.__name__ in AGREE for kind in type(classifier).__mro__):
         labels = np.asarray(classifier.classes_)[scores.argmax(axis=1)]
     else:
         labels = np.asarray(classifier.predict(given))
     codes = given if isinstance(given, np.ndarray) and given.ndim == 2 else None
-    return Observed(labels, scores, confidences_from(scores, is_probability), codes)
+    return Observed(labels, scores, confidences_from(scores, is_probability), codes, light.values())
 
 
 def classifier_and_input(model: Any, images: Any) -> tuple[Any, Any]:
@@ -111,9 +116,9 @@ BATCH = 64
 
 @dataclass(frozen=True, eq=False)
 class TrainingSummary:
-    """A sample of projected codes and confidences, with which :class:`Drift` compares new images. Made by :meth:`of`.
+    """A sample of projected codes, confidences and mean brightness, with which :class:`Drift` compares new images.
 
-    It is small: at most 500 images with 32 numbers and a confidence each, 66 kB. Keep it in the model file with
+    Made by :meth:`of`. It is small: at most 500 images with 34 numbers each, 68 kB. Keep it in the model file with
     ``save(model, path, summary=summary)``, or with ``featrec train --keep-summary``.
 
     Attributes
@@ -128,6 +133,8 @@ class TrainingSummary:
         Number of columns of the codes; 0 without codes.
     n_images : int
         Number of images from which the sample was drawn.
+    brightness : float32 array of shape (n,), or None
+        Mean of all values of each image, from 0 (black) to 1 (white). None in files of older versions.
 
     Examples
     --------
@@ -145,13 +152,11 @@ class TrainingSummary:
     confidences: np.ndarray | None
     width: int
     n_images: int
+    brightness: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if self.codes is None and self.confidences is None:
-            raise InputError(
-                "a summary needs codes or confidences. The model has neither: its classifier takes images, and it has no "
-                "predict_proba or decision_function. Use a pipeline, or a recipe with probability='temperature'"
-            )
+        if self.codes is None and self.confidences is None and self.brightness is None:
+            raise InputError("a summary needs codes, confidences or the brightness of images; got none of them")
 
     @classmethod
     def of(cls, model: Any, X: Any, y: Any = None, *, random_state: int = 0) -> Self:
@@ -179,13 +184,16 @@ class TrainingSummary:
             raise InputError(f"a summary needs at least two images; got {n}")
         random = np.random.default_rng(random_state)
         rows = np.sort(random.permutation(n)[:MOST_IMAGES])
-        codes, confidences = _held_out(model, X, rows) if y is None else _by_folds(model, X, y, rows, random_state)
+        found = _held_out(model, X, rows) if y is None else _by_folds(model, X, y, rows, random_state)
+        codes, confidences, brightness = found
         width = 0 if codes is None else codes.shape[1]
+        readable = None if brightness is None else brightness[~np.isnan(brightness)]
         return cls(
             None if codes is None else projected(codes),
             None if confidences is None else np.asarray(confidences, np.float32),
             width,
             n,
+            None if readable is None or len(readable) < 2 else readable.astype(np.float32),
         )
 
     @classmethod
@@ -228,7 +236,7 @@ class TrainingSummary:
         arrays : dict of str to array
         """
         arrays = {"counts": np.array([self.width, self.n_images], np.int64)}
-        found = {"codes": self.codes, "confidences": self.confidences}
+        found = {"codes": self.codes, "confidences": self.confidences, "brightness": self.brightness}
         return arrays | {name: array for name, array in found.items() if array is not None}
 
     @classmethod
@@ -249,20 +257,25 @@ class TrainingSummary:
         InputError
             If an array is missing, unknown or invalid, or the arrays do not fit together.
         """
-        unknown = arrays.keys() - {"counts", "codes", "confidences"}
+        unknown = arrays.keys() - {"counts", "codes", "confidences", "brightness"}
         if unknown or "counts" not in arrays:
-            raise InputError(f"expected the arrays counts, codes and confidences; got {', '.join(sorted(arrays)) or 'none'}")
+            found = ", ".join(sorted(arrays)) or "none"
+            raise InputError(f"expected the arrays counts, codes, confidences and brightness; got {found}")
         counts = _checked("counts", arrays["counts"], np.int64, 1)
         if counts.shape != (2,) or (counts < 0).any() or counts.max() > 2**40:
             raise InputError(f"counts must be the width of a code and a number of images; got {counts.tolist()[:4]}")
         width, n_images = counts.tolist()
-        codes = _checked("codes", arrays["codes"], np.float32, 2) if "codes" in arrays else None
-        confidences = _checked("confidences", arrays["confidences"], np.float32, 1) if "confidences" in arrays else None
+        codes, confidences, brightness = (
+            _checked(name, arrays[name], np.float32, n_axes) if name in arrays else None
+            for name, n_axes in (("codes", 2), ("confidences", 1), ("brightness", 1))
+        )
         if codes is not None and codes.shape[1] != min(width, N_DIRECTIONS):
             raise InputError(f"codes of width {width} have {min(width, N_DIRECTIONS)} projections; got {codes.shape[1]}")
         if codes is None and width:
             raise InputError(f"a width of {width} without codes")
-        return cls(codes, confidences, width, n_images)
+        if brightness is not None and not 0 <= brightness.min() <= brightness.max() <= 1:
+            raise InputError(f"brightness must be from 0 to 1; got {brightness.min():g} to {brightness.max():g}")
+        return cls(codes, confidences, width, n_images, brightness)
 
 
 def _checked(name: str, array: Any, dtype: type, n_axes: int) -> np.ndarray:
@@ -274,10 +287,10 @@ def _checked(name: str, array: Any, dtype: type, n_axes: int) -> np.ndarray:
     return found
 
 
-def _held_out(model: Any, X: Any, rows: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Return codes and confidences of the sampled images, which the model was not fitted on."""
+def _held_out(model: Any, X: Any, rows: np.ndarray) -> list[np.ndarray | None]:
+    """Return codes, confidences and brightness of the sampled images, which the model was not fitted on."""
     parts = [observed(model, take(X, rows[start : start + BATCH])) for start in range(0, len(rows), BATCH)]
-    return _joined([part.codes for part in parts]), _joined([part.confidences for part in parts])
+    return [_joined([getattr(part, name) for part in parts]) for name in ("codes", "confidences", "brightness")]
 
 
 def _joined(parts: list[np.ndarray | None]) -> np.ndarray | None:
@@ -285,10 +298,14 @@ def _joined(parts: list[np.ndarray | None]) -> np.ndarray | None:
     return np.concatenate(there) if len(there) == len(parts) else None
 
 
-def _by_folds(model: Any, X: Any, y: Any, rows: np.ndarray, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Return codes and confidences of the sampled training images; each confidence is of a copy not fitted on the image."""
+def _by_folds(model: Any, X: Any, y: Any, rows: np.ndarray, seed: int) -> list[np.ndarray | None]:
+    """Return codes, confidences and brightness of the sampled training images.
+
+    Each confidence is of a copy of the classifier that was not fitted on the image.
+    """
     labels = as_labels(y, count_items(X), what="y")
-    classifier, codes = classifier_and_input(model, X)
+    light = Brightness(X)
+    classifier, codes = classifier_and_input(model, light.images)
     if not isinstance(codes, np.ndarray) or codes.ndim != 2:
         raise InputError(
             f"a {type(classifier).__name__} takes images instead of codes, so it would be fitted {N_FOLDS} times on images; "
@@ -296,11 +313,11 @@ def _by_folds(model: Any, X: Any, y: Any, rows: np.ndarray, seed: int) -> tuple[
         )
     n_folds = min(N_FOLDS, int(np.unique(labels, return_counts=True)[1].min()))
     name = next((name for name in ("predict_proba", "decision_function") if hasattr(classifier, name)), None)
-    if name is None or n_folds < 2:
-        return codes[rows], None
-    folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
-    scores = np.asarray(cross_val_predict(clone(classifier), codes, labels, cv=folds, method=name), np.float64)
-    scores = np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
-    if scores.shape[1] != len(classifier.classes_):
-        return codes[rows], None
-    return codes[rows], confidences_from(scores, name == "predict_proba")[rows]  # type: ignore[index]
+    confidences = None
+    if name is not None and n_folds >= 2:
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+        scores = np.asarray(cross_val_predict(clone(classifier), codes, labels, cv=folds, method=name), np.float64)
+        scores = np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
+        if scores.shape[1] == len(classifier.classes_):
+            confidences = confidences_from(scores, name == "predict_proba")[rows]  # type: ignore[index]
+    return [codes[rows], confidences, light.values(rows)]

@@ -1,4 +1,4 @@
-"""Compare two samples of codes or confidences: projections, random features, population stability and a permutation test."""
+"""Compare two samples of codes or of numbers: projections, random features, population stability and a permutation test."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 __all__ = [
+    "LEAST_IN_BIN",
     "N_BINS",
     "N_DIRECTIONS",
     "bin_edges",
@@ -28,7 +29,7 @@ __all__ = [
 N_DIRECTIONS = 32
 # Number of random frequencies; each gives a cosine and a sine.
 N_FREQUENCIES = 64
-# Number of bins of confidences.
+# Number of bins of confidences and of brightness.
 N_BINS, LEAST_IN_BIN = 10, 5
 # Number of images added to each bin, so that empty bins have a finite logarithm.
 SMOOTHING = 0.5

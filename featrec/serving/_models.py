@@ -47,9 +47,12 @@ class BackgroundWatcher:
         self._lock = threading.Lock()
         self._thread: ThreadPoolExecutor | None = None
 
-    def update(self, codes: np.ndarray | None, confidences: np.ndarray | None) -> None:
+    def update(
+        self, codes: np.ndarray | None, confidences: np.ndarray | None = None, brightness: np.ndarray | None = None
+    ) -> None:
         """Queue a batch, or leave it out if too much is queued already."""
-        given = [each for each in (codes, confidences) if each is not None]
+        batch = (codes, confidences, brightness)
+        given = [each for each in batch if each is not None]
         size = sum(each.nbytes for each in given)
         with self._lock:
             if self._pending_bytes and self._pending_bytes + size > self.max_pending_bytes:
@@ -57,7 +60,7 @@ class BackgroundWatcher:
                 return
             self._pending_bytes += size
             self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="featrec-drift")
-            job = self._thread.submit(_passed_on, self.watcher, codes, confidences)
+            job = self._thread.submit(_passed_on, self.watcher, batch)
         job.add_done_callback(lambda _: self._done(size))
 
     def gauges(self) -> dict[str, float]:
@@ -95,9 +98,9 @@ def in_background(drift: Any) -> Any:
     return lambda model: in_background(drift(model))
 
 
-def _passed_on(watcher: Watcher, codes: np.ndarray | None, confidences: np.ndarray | None) -> None:
+def _passed_on(watcher: Watcher, batch: tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]) -> None:
     try:
-        watcher.update(codes, confidences)
+        watcher.update(*batch)
     except Exception:
         LOG.exception("the drift of a batch could not be measured")
 

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from featrec.exceptions import FeatrecError, ImageError, InputError
 from featrec.explanation import explain
-from featrec.images import read_image
+from featrec.images import brightness, read_image
 from featrec.parallel import LARGEST_BATCH, alone, map_batches, one_inner_thread
 from featrec.persistence import load
 from featrec.serving._answer import Answer
@@ -34,8 +34,10 @@ ONE_ITEM = (str, bytes, bytearray, memoryview, os.PathLike)
 class Watcher(Protocol):
     """An object that watches for drift, such as ``featrec.evaluation.Drift``."""
 
-    def update(self, codes: np.ndarray | None, confidences: np.ndarray | None) -> None:
-        """Add a batch: the inputs of the classifier, if they are a matrix, and how sure the model is, if it has scores."""
+    def update(self, codes: np.ndarray | None, confidences: np.ndarray | None, brightness: np.ndarray | None) -> None:
+        """Add a batch: the inputs of the classifier, if they are a matrix; how sure the model is, if it has scores; and the
+        mean of all values of each image, from 0 to 1.
+        """
 
     def gauges(self) -> dict[str, float]:
         """Return the current measures by name."""
@@ -73,8 +75,8 @@ class Predictor:
         Changes each image after decoding, before the model sees it; it receives and returns an array. An object with a method
         ``apply``, such as a step of :mod:`featrec.preprocessing`, is accepted, too.
     drift : object or callable, optional
-        An object with the methods ``update(codes, confidences)`` and ``gauges()``, or a function that receives the model and
-        returns such an object, or None. It is called for each batch, by one thread at a time.
+        An object with the methods ``update(codes, confidences, brightness)`` and ``gauges()``, or a function that receives the
+        model and returns such an object, or None. It is called for each batch, by one thread at a time.
     trusted : iterable of str or type, default=()
         See :func:`featrec.persistence.load`.
 
@@ -232,18 +234,19 @@ class Predictor:
             if len(images) == 1:
                 return [Answer(seconds={"predict": time.perf_counter() - start}, error=_own(error))]
             return [answer for image in images for answer in self._judged([image], top)]
-        self._observe(found)
+        self._observe(found, images)
         seconds = (time.perf_counter() - start) / len(images)
         fields = zip(found.labels, found.confidences, found.scores, found.rejected, strict=True)
         return [Answer(*each, seconds={"predict": seconds}) for each in fields]
 
-    def _observe(self, found: Judgement) -> None:
+    def _observe(self, found: Judgement, images: list) -> None:
         """Pass a batch to the watcher. If the watcher fails, the answers are still right."""
         if self.drift is None:
             return
         try:
+            means = np.array([brightness(image) for image in images])
             with self._drift_lock:
-                self.drift.update(found.codes, found.sureness)
+                self.drift.update(found.codes, found.sureness, means)
         except Exception:
             LOG.exception("the drift of a batch could not be measured")
 

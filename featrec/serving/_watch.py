@@ -43,6 +43,8 @@ class FramePrediction:
         Time of the prediction, with smoothing and drift.
     drift : bool or None
         Whether the latest frames differ from the reference. None without a reference.
+    differing : tuple of str
+        In what they differ: "codes", "confidences" and "brightness".
     """
 
     label: Any
@@ -52,6 +54,7 @@ class FramePrediction:
     scores: dict[Any, float] = field(repr=False)
     seconds: float
     drift: bool | None
+    differing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ class Watch:
         label = _plain(found.labels[0])
         smoothed = _plain(self._smooth(label, None if found.scores is None or self._rejects else found.scores[0]))
         if self.drift is not None:
-            self.drift.update(found.codes, found.confidences)
+            self.drift.update(found.codes, found.confidences, found.brightness)
         self._end = time.perf_counter()
         changed = self._count(smoothed, self._end - start)
         return FramePrediction(
@@ -178,6 +181,7 @@ class Watch:
             scores=self._scores(found),
             seconds=self._end - start,
             drift=None if self.drift is None else self.drift.drifted,
+            differing=() if self.drift is None else self.drift.differing,
         )
 
     def summary(self) -> WatchSummary:

@@ -122,8 +122,10 @@ class OnImages(ClassifierMixin, Estimator):
 
 def test_models_that_have_too_little(bayes, sets):
     model = OnImages().fit(sets[0], sets[1])
-    with pytest.raises(InputError, match=r"a summary needs codes or confidences\. The model has neither"):
-        TrainingSummary.of(model, sets[2])
+    summary = TrainingSummary.of(model, sets[2])
+    assert (summary.codes, summary.confidences, len(summary.brightness)) == (None, None, 200)
+    with pytest.raises(InputError, match="a summary needs codes, confidences or the brightness of images; got none of them"):
+        TrainingSummary(None, None, 0, 200)
     with pytest.raises(
         InputError, match=r"a OnImages takes images instead of codes.*pass images that the model was not fitted on"
     ):
@@ -166,8 +168,8 @@ ARRAYS = {
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"counts": None}, "expected the arrays counts, codes and confidences"),
-        ({"more": np.zeros(2)}, "expected the arrays counts, codes and confidences; got .*more"),
+        ({"counts": None}, "expected the arrays counts, codes, confidences and brightness"),
+        ({"more": np.zeros(2)}, "expected the arrays counts, codes, confidences and brightness; got .*more"),
         ({"counts": np.array([64, -1])}, "counts must be the width of a code and a number of images"),
         ({"counts": np.array([64.0, 9.0])}, "counts must be finite int64"),
         ({"counts": np.array([20, 9])}, "codes of width 20 have 20 projections; got 32"),

@@ -22,7 +22,7 @@ class Held:
         self.begun, self.released = threading.Event(), threading.Event()
         self.seen = []
 
-    def update(self, codes, confidences):
+    def update(self, codes, confidences, brightness):
         self.begun.set()
         assert self.released.wait(SECONDS)
         self.seen.append(float(codes[0, 0]))

@@ -157,7 +157,7 @@ def test_each_model_has_its_own_watcher_of_drift():
         def __init__(self, model):
             self.model, self.n = model, 0
 
-        def update(self, codes, confidences):
+        def update(self, codes, confidences, brightness):
             self.n += len(codes)
 
         def gauges(self):

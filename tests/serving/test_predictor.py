@@ -266,20 +266,21 @@ class Watch:
     def __init__(self):
         self.seen = []
 
-    def update(self, codes, confidences):
-        self.seen.append((codes.shape, confidences))
+    def update(self, codes, confidences, brightness):
+        self.seen.append((codes.shape, confidences, brightness))
 
     def gauges(self):
         return {"n": len(self.seen)}
 
 
-def test_drift_gets_codes_and_confidences(model):
+def test_drift_gets_codes_confidences_and_brightness(model):
     watch = Watch()
     Predictor(model, drift=watch).predict([pixels(40), b"", pixels(200)])
     Predictor(with_scores(), drift=watch).predict([pixels(40)])
-    (shape, confidences), (_, distances) = watch.seen
+    (shape, confidences, brightness), (_, distances, _) = watch.seen
     assert shape == (2, 16)
     assert confidences.tolist() == [1.0, 1.0]
+    assert brightness == pytest.approx([pixels(level).mean() / 255 for level in (40, 200)])
     decision = with_scores().decision_function([pixels(40)])
     assert distances == pytest.approx(2 * abs(decision))  # of the scores of both classes
 
