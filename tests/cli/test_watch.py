@@ -6,9 +6,14 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
 
 from featrec.cli import main
+from featrec.descriptors import TinyImage
 from featrec.evaluation import TrainingSummary
+from featrec.persistence import save
+from featrec.preprocessing import NormalizeContrast
 from featrec.serving import Watch
 from tests.cli.folders import write_dark_and_light
 from tests.serving.test_frames import write_video
@@ -75,9 +80,36 @@ def test_drift_against_the_first_frames(model, tmp_path, capsys):
     write_frames(tmp_path, 90, 140, start=150)
     assert watch(model, tmp_path, "--drift", "first:40") == 0
     captured = capsys.readouterr().out
-    (begin,) = [line for line in captured.splitlines() if line.startswith("frame ") and "drift begins" in line]
+    (begin,) = [line for line in captured.splitlines() if line.startswith("frame ") and "drift begins: " in line]
     assert 150 < int(begin.split()[1]) < 240
     assert "The latest images differ from the first 40 images" in captured
+
+
+@pytest.fixture(scope="module")
+def blind(tmp_path_factory):
+    """A model that does not depend on light, because gray values are scaled to a fixed mean and spread."""
+    rng, path = np.random.default_rng(2), tmp_path_factory.mktemp("blind") / "a.featrec"
+    frames = [np.kron(rng.integers(60, 120, (6, 8)), np.ones((4, 4))).astype(np.uint8) for _ in range(40)]
+    fitted = make_pipeline(NormalizeContrast(), TinyImage(size=(6, 8)), GaussianNB()).fit(frames[:20], list("ab" * 10))
+    save(fitted, path, summary=TrainingSummary.of(fitted, frames[20:]))
+    return path
+
+
+def test_a_change_of_light_that_the_model_does_not_see(blind, tmp_path, capsys):
+    rng = np.random.default_rng(3)
+    for number in range(240):
+        pixels = np.kron(rng.integers(60, 120, (6, 8)), np.ones((4, 4)))
+        Image.fromarray((pixels * (1 if number < 150 else 0.8)).astype(np.uint8)).save(tmp_path / f"{number}.png")
+    assert watch(blind, tmp_path, "--drift", "first:60") == 0
+    captured = capsys.readouterr().out
+    (begin,) = [line for line in captured.splitlines() if "drift" in line and line.startswith("frame ")]
+    assert 150 < int(begin.split()[1]) < 240
+    assert "\tdrift begins: the light changed: the mean brightness is 0.2" in begin
+    assert "(1 in brightness)" in captured
+    assert watch(blind, tmp_path, "--drift", "first:60", "--json") == 0
+    *frames, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert frames[100]["differing"] == []
+    assert frames[-1]["differing"] == last["summary"]["drift"]["differing"] == ["brightness"]
 
 
 def test_drift_against_the_training_set(model, tmp_path, capsys):
@@ -94,6 +126,7 @@ def test_the_summary_is_of_held_out_images(model):
     summary = TrainingSummary.load(model)
     assert summary.n_images == 30
     assert summary.codes.shape == (30, 32)
+    assert summary.brightness.shape == (30,)
 
 
 def test_without_held_out_images_it_is_of_the_training_set(folder, tmp_path):

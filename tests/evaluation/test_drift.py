@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,6 +46,82 @@ def test_confidences_alone_suffice(rng):
     drift.update(confidences=rng.beta(2, 5, 100))
     assert drift.drifted
     assert drift.report().looks[-1].mmd is None
+
+
+@pytest.mark.parametrize("from_training", [True, False])
+def test_a_change_of_light_is_found_although_codes_and_confidences_stay(from_training, rng):
+    summary = replace(summary_of(rng), brightness=rng.beta(3, 3, 150).astype(np.float32))
+    drift, blind = (Drift(summary if from_training else 200, brightness=brightness) for brightness in (True, False))
+    for factor in (1.0, 0.6):
+        codes, confidences = images(rng, 400)
+        light = factor * rng.beta(3, 3, 400)
+        drift.update(codes, confidences, light)
+        blind.update(codes, confidences, light)
+    report = drift.report()
+    (alarm,) = report.alarms
+    assert 400 < alarm <= 600
+    assert report.causes == (("brightness",),)
+    assert drift.differing == report.differing == report.looks[-1].differing == ("brightness",)
+    assert blind.report().alarms == blind.differing == ()
+
+
+def test_brightness_of_independent_images_raises_few_alarms():
+    """In 30 runs. A fifth of the images is black."""
+    n_alarms = n_black = 0
+    for seed in range(30):
+        light = np.clip(np.random.default_rng((6, seed)).normal(0.2, 0.25, 1200), 0, 1)
+        n_black += np.count_nonzero(light == 0)
+        drift = Drift(200)
+        drift.update(brightness=light)
+        assert drift.report().looks
+        n_alarms += len(drift.report().alarms)
+    assert n_black > 0.2 * 30 * 1200
+    assert n_alarms == 0
+
+
+@pytest.mark.parametrize("change", [0.002, -0.002])
+def test_frames_of_equal_brightness_that_become_brighter_or_darker(change):
+    """Such as black frames. A limit between bins on one side of the number would not tell it from larger numbers."""
+    drift = Drift(100)
+    drift.update(brightness=np.full(400, 0.25))
+    assert not drift.drifted
+    drift.update(brightness=np.full(100, 0.25 + change))
+    assert drift.drifted
+
+
+def test_brightness_that_is_unknown_is_left_out(rng):
+    light = rng.uniform(size=450)
+    some, all_known = Drift(200), Drift(200)
+    all_known.update(brightness=light)
+    some.update(brightness=np.insert(light, [3, 100, 300], np.nan))
+    assert some.n_images == 453
+    assert [look.brightness_psi for look in some.report().looks] != []
+    assert some.report().brightness[1] == pytest.approx(all_known.report().brightness[1])
+
+
+def test_each_channel_confirms_its_own_difference(rng):
+    """In scenes of 30 images, brightness has no new image at some looks. Looks at codes do not interrupt its drift."""
+    drift = Drift(1200, window=600)
+    codes, light = rng.normal(size=(3000, 2)), np.repeat(rng.uniform(size=100), 30)
+    light[1800:] *= 0.1
+    drift.update(codes, brightness=light)
+    report = drift.report()
+    assert report.thin_brightness > drift.every
+    assert {look.brightness_p is None for look in report.looks if look.image > 2400} == {False, True}
+    assert all(look.differing == ("brightness",) for look in report.looks if look.image > 2700)
+
+
+def test_the_memory_does_not_grow(rng):
+    def size():
+        parts = [each for channel in drift._channels.values() for each in (channel.first, channel.recent, channel.reference)]
+        return sum(map(len, parts))
+
+    drift = Drift(200, every=100)
+    drift.update(*images(rng, 400), rng.uniform(size=400))
+    before = size()
+    for _ in range(5):
+        drift.update(*images(rng, 400), rng.uniform(size=400))
+    assert size() == before == 3 * (200 + 100)
 
 
 def test_false_alarms_are_rare(reference):
@@ -154,6 +231,8 @@ def test_the_level_is_divided_by_looks_and_tests(rng):
     one = Drift(200, alpha=0.02, every=50, horizon=1000)
     one.update(confidences=rng.uniform(size=300))
     assert one.report().level == pytest.approx(0.02 / 20)
+    drift.update(brightness=rng.uniform(size=50))
+    assert drift.report().level == pytest.approx(0.02 / 20 / 3)
 
 
 def test_gauges_are_those_of_the_report(rng):
@@ -162,13 +241,18 @@ def test_gauges_are_those_of_the_report(rng):
     assert (before["drift"], before["images"], before["alarms"]) == (0, 0, 0)
     assert math.isnan(before["codes_mmd"])
     assert math.isnan(before["confidence_p"])
-    drift.update(*images(rng, 200, shift=1))
+    assert math.isnan(before["brightness_p"])
+    drift.update(*images(rng, 200, shift=1), rng.uniform(size=200))
+    assert math.isnan(drift.gauges()["brightness_psi"])  # this summary has no brightness
+    drift = Drift(replace(summary_of(rng), brightness=rng.uniform(size=150).astype(np.float32)))
+    drift.update(*images(rng, 200, shift=1), rng.uniform(size=200))
     now, last = drift.gauges(), drift.report().looks[-1]
     assert now.keys() == before.keys()
     assert all(type(value) is float for value in now.values())
     assert (now["drift"], now["images"], now["alarms"]) == (1, 200, 1)
     assert (now["codes_mmd"], now["codes_p"]) == (last.mmd, last.mmd_p)
     assert (now["confidence_psi"], now["confidence_p"]) == (last.psi, last.psi_p)
+    assert (now["brightness_psi"], now["brightness_p"]) == (last.brightness_psi, last.brightness_p)
 
 
 def test_confidences_are_binned_as_in_a_summary():
@@ -206,6 +290,28 @@ def test_report(rng):
         report.drift = False
 
 
+def test_the_report_names_what_differs(rng):
+    drift = Drift(200)
+    drift.update(*images(rng, 400), rng.uniform(size=400))
+    assert drift.report().change == ""
+    drift.update(*images(rng, 100), 0.3 * rng.uniform(size=100))
+    report = drift.report()
+    latest, before = report.brightness
+    assert (latest, before) == (pytest.approx(0.15, abs=0.02), pytest.approx(0.5, abs=0.05))
+    assert (
+        f"The light changed: the mean brightness is {latest:.3f} instead of {before:.3f}, since image {report.alarms[0]}."
+        in str(report)
+    )
+    assert "Alarms in 500 images: 1 (1 in brightness)." in str(report)
+    assert "; brightness: PSI " in str(report)
+    assert json.loads(report.to_json())["causes"] == [["brightness"]]
+    assert json.loads(report.to_json())["looks"][-1]["differing"] == ["brightness"]
+    assert report.to_frame()["differing"].tolist()[-2:] == ["", "brightness"]
+    drift.update(*images(rng, 100, shift=1), 0.3 * rng.uniform(size=100))
+    assert drift.report().change.startswith("the latest images differ from the first 200 images in codes and brightness (0.")
+    assert drift.report().alarms == report.alarms
+
+
 def test_a_small_reference_is_told(rng):
     drift = Drift(summary_of(rng, n=30))
     drift.update(*images(rng, 200))
@@ -215,10 +321,11 @@ def test_a_small_reference_is_told(rng):
 def test_plot(rng):
     pytest.importorskip("matplotlib")
     drift = Drift(200)
-    drift.update(*images(rng, 400))
-    drift.update(*images(rng, 100, shift=1))
+    drift.update(*images(rng, 400), rng.uniform(size=400))
+    drift.update(*images(rng, 100, shift=1), rng.uniform(size=100))
     ax = drift.report().plot()
-    assert [line.get_label() for line in ax.lines][:3] == ["codes (MMD)", "confidences (PSI)", "level"]
+    names = ["codes (MMD)", "confidences (PSI)", "brightness (PSI)", "level"]
+    assert [line.get_label() for line in ax.lines][:4] == names
     assert len(ax.lines[0].get_xdata()) == len(drift.report().looks)
 
 
@@ -253,4 +360,8 @@ def test_images_are_checked(rng):
         drift.update(confidences=confidences.reshape(2, 2))
     with pytest.raises(InputError, match="4 codes and 3 confidences; give one of each per image"):
         drift.update(codes, confidences[:3])
+    with pytest.raises(InputError, match="4 codes and 1 brightness; give one of each per image"):
+        drift.update(codes, brightness=[0.5])
+    with pytest.raises(InputError, match=r"brightness must be numbers from 0 to 1 of shape \(n,\); got shape \(2,\)"):
+        drift.update(brightness=[0.5, 127.0])
     assert drift.n_images == 0

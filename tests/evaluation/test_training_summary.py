@@ -16,7 +16,7 @@ from sklearn.svm import SVC, LinearSVC, NuSVC
 from featrec.base import Estimator
 from featrec.datasets import load_dataset
 from featrec.descriptors import TinyImage
-from featrec.evaluation import TrainingSummary, observed
+from featrec.evaluation import Drift, TrainingSummary, observed
 from featrec.evaluation._two_samples import projected
 from featrec.exceptions import InputError, ModelFileError
 from featrec.persistence import load, save
@@ -143,10 +143,31 @@ def test_a_model_file_keeps_it(bayes, sets, tmp_path):
     found = TrainingSummary.load(path)
     np.testing.assert_array_equal(found.codes, summary.codes)
     np.testing.assert_array_equal(found.confidences, summary.confidences)
+    np.testing.assert_array_equal(found.brightness, summary.brightness)
     assert (found.width, found.n_images) == (summary.width, summary.n_images)
     model = load(path)
     assert type(model) is type(bayes)
     np.testing.assert_array_equal(model.predict(sets[2]), bayes.predict(sets[2]))
+
+
+def test_a_file_without_brightness(bayes, sets, tmp_path):
+    """As older versions wrote it. Brightness of new images is then not compared."""
+
+    class Older:
+        def to_arrays(self):
+            arrays = TrainingSummary.of(bayes, sets[2]).to_arrays()
+            return {name: array for name, array in arrays.items() if name != "brightness"}
+
+    save(bayes, tmp_path / "older.featrec", summary=Older())
+    summary = TrainingSummary.load(tmp_path / "older.featrec")
+    assert summary.brightness is None
+    drift, found = Drift(summary), observed(bayes, sets[2])
+    drift.update(found.codes, found.confidences, np.zeros(200))
+    last = drift.report().looks[-1]
+    assert last.psi_p is not None
+    assert last.brightness_p is None
+    assert drift.report().level == pytest.approx(0.01 * 25 / 2000 / 2)
+    assert not drift.drifted
 
 
 def test_files_without_it(bayes, tmp_path):
@@ -162,6 +183,7 @@ ARRAYS = {
     "counts": np.array([64, 9], np.int64),
     "codes": np.zeros((9, 32), np.float32),
     "confidences": np.zeros(9, np.float32),
+    "brightness": np.zeros(9, np.float32),
 }
 
 
@@ -179,6 +201,8 @@ ARRAYS = {
         ({"codes": np.full((9, 32), np.nan, np.float32)}, "codes must be finite float32"),
         ({"confidences": np.zeros((9, 1), np.float32)}, "confidences must be finite float32 with 1 axes"),
         ({"confidences": np.full(9, np.inf, np.float32)}, "confidences must be finite float32"),
+        ({"brightness": np.zeros(501, np.float32)}, "brightness must be finite float32 with 1 axes and 2 to 500 rows"),
+        ({"brightness": np.full(9, 1.5, np.float32)}, "brightness must be from 0 to 1; got 1.5 to 1.5"),
     ],
 )
 def test_edited_arrays_are_refused(change, match, bayes, tmp_path):

@@ -202,6 +202,8 @@ def test_metrics_of_drift():
             assert client.post("/predict", files=form(*files)).status_code == 200
             wait_until(lambda found=found: (value("images"), value("drift")) == found)
         assert value("left_out") == 0
+        assert value("brightness_psi") > 0
+        assert value("brightness_p") <= 0.01
         (thread,) = watchers() - before
     assert not thread.is_alive()
 
