@@ -77,9 +77,9 @@ class Drift:
     >>> drift.update(random.normal(size=(600, 8)), random.uniform(size=600), random.uniform(size=600))
     >>> drift.drifted
     False
-    >>> drift.update(random.normal(size=(100, 8)), random.uniform(size=100), 0.4 * random.uniform(size=100))
+    >>> drift.update(random.normal(size=(100, 8)), random.uniform(size=100), 0.1 * random.uniform(size=100))
     >>> drift.differing, drift.report().alarms
-    (('brightness',), (650,))
+    (('brightness',), (675,))
     """
 
     def __init__(
