@@ -8,7 +8,6 @@ from collections.abc import Callable
 import numpy as np
 
 from featrec.evaluation._two_samples import (
-    LEAST_IN_BIN,
     bin_edges,
     bin_features,
     correlation_length,
@@ -137,14 +136,11 @@ class Numbers(Channel):
 
 
 class Light(Numbers):
-    """Brightness. All frames may be black, so limits between bins lie on both sides of a number that many frames share.
+    """Brightness. Bins contain equally many images of both samples, so that few images of a reference suffice.
 
-    Otherwise, black and everything brighter would be one bin.
+    Bins of the reference would not tell its darkest image from darker ones, nor black frames from brighter ones.
     """
 
     def edges(self) -> np.ndarray:
-        edges = super().edges()
         assert self.reference is not None
-        numbers, counts = np.unique(self.reference, return_counts=True)
-        shared = np.isin(edges, numbers[counts >= LEAST_IN_BIN])
-        return np.union1d(edges, np.nextafter(edges[shared], np.inf))
+        return bin_edges(np.concatenate([np.array(self.recent), self.reference]))
