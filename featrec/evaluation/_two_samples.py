@@ -10,7 +10,6 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 __all__ = [
-    "LEAST_IN_BIN",
     "N_BINS",
     "N_DIRECTIONS",
     "bin_edges",

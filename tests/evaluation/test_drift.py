@@ -79,6 +79,18 @@ def test_brightness_of_independent_images_raises_few_alarms():
     assert n_alarms == 0
 
 
+@pytest.mark.parametrize("factor", [0.5, 1.5])
+def test_a_change_of_light_in_a_film_with_few_independent_images(factor, rng):
+    """Scenes of 12 images. Bins that contain five images of the reference could not tell its darkest image from darker ones."""
+    drift = Drift(200)
+    light = np.repeat(rng.uniform(0.4, 0.6, 120), 12)
+    light[720:] *= factor
+    drift.update(brightness=light)
+    assert drift.report().n_reference < 20
+    assert all(720 < image < 1440 for image in drift.report().alarms)
+    assert drift.drifted
+
+
 @pytest.mark.parametrize("change", [0.002, -0.002])
 def test_frames_of_equal_brightness_that_become_brighter_or_darker(change):
     """Such as black frames. A limit between bins on one side of the number would not tell it from larger numbers."""
