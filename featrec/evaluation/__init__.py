@@ -81,6 +81,7 @@ if TYPE_CHECKING:
         Observed as Observed,
         TrainingSummary,
         confidences_from as confidences_from,
+        labels_of as labels_of,
         observed as observed,
     )
     from featrec.evaluation._trials import (
@@ -146,7 +147,7 @@ __getattr__, __dir__ = on_demand(
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
         "._measures": ["Calibration", "calibration_of", "holm", "mcnemar", "probabilities_of", "wilson_interval"],
         "._model_result": ["ModelResult", "Pair", "Run", "facts_of", "is_network", "learns_from_pixels"],
-        "._training_summary": ["Observed", "TrainingSummary", "confidences_from", "observed"],
+        "._training_summary": ["Observed", "TrainingSummary", "confidences_from", "labels_of", "observed"],
         "._page": ["Section", "bullets", "heading", "page", "scrolling", "sortable"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
         "._result": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
