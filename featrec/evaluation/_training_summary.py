@@ -13,9 +13,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 
-from featrec.evaluation._given import as_labels, count_items, refuse_no_model, take
+from featrec.evaluation._given import count_items, refuse_no_model, take
 from featrec.evaluation._two_samples import N_DIRECTIONS, projected
 from featrec.exceptions import InputError, ModelFileError
+from featrec.labels import as_labels
 from featrec.persistence import load_summary
 from featrec.preprocessing import Augmented
 
