@@ -15,7 +15,7 @@ from featrec.evaluation._comparison_text import Shares
 from featrec.evaluation._measures import most_confused
 from featrec.evaluation._result import Table, TableResult, percent
 from featrec.exceptions import MissingExtraError
-from featrec.html_page import Section, heading, scrolling
+from featrec.html_page import Section, bullets, heading, scrolling
 
 __all__ = [
     "confusion_sentences",
