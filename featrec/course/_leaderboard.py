@@ -262,7 +262,8 @@ def leaderboard_page(entries: Sequence[Entry], term: str) -> str:
     -------
     html : str
     """
-    from featrec.evaluation import Section, Table, bullets, page, sortable
+    from featrec.evaluation import Table, sortable
+    from featrec.html_page import Section, bullets, page
 
     rows = list(_rows(entries))
     ranked = [row for row in rows if row[0] != ""]

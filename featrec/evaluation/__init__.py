@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from featrec.evaluation._drift import Drift
     from featrec.evaluation._drift_report import DriftLook, DriftReport
     from featrec.evaluation._given import (
-        as_labels as as_labels,
         named_among as named_among,
         paths_of as paths_of,
         predictions_of as predictions_of,
@@ -50,11 +49,6 @@ if TYPE_CHECKING:
         learns_from_pixels as learns_from_pixels,
     )
     from featrec.evaluation._page import (
-        Section as Section,
-        bullets as bullets,
-        heading as heading,
-        page as page,
-        scrolling as scrolling,
         sortable as sortable,
     )
     from featrec.evaluation._report import (
@@ -81,6 +75,7 @@ if TYPE_CHECKING:
         Observed as Observed,
         TrainingSummary,
         confidences_from as confidences_from,
+        labels_of as labels_of,
         observed as observed,
     )
     from featrec.evaluation._trials import (
@@ -143,11 +138,11 @@ __getattr__, __dir__ = on_demand(
         "._datasets_comparison": ["DatasetsComparison", "combine_comparisons", "compare_datasets"],
         "._drift": ["Drift"],
         "._drift_report": ["DriftLook", "DriftReport"],
-        "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
+        "._given": ["named_among", "paths_of", "predictions_of", "refuse_no_model"],
         "._measures": ["Calibration", "calibration_of", "holm", "mcnemar", "probabilities_of", "wilson_interval"],
         "._model_result": ["ModelResult", "Pair", "Run", "facts_of", "is_network", "learns_from_pixels"],
-        "._training_summary": ["Observed", "TrainingSummary", "confidences_from", "observed"],
-        "._page": ["Section", "bullets", "heading", "page", "scrolling", "sortable"],
+        "._training_summary": ["Observed", "TrainingSummary", "confidences_from", "labels_of", "observed"],
+        "._page": ["sortable"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
         "._result": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
         "._risk_coverage": ["ModelRiskCoverage", "RiskCoverage", "risk_coverage"],

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featrec.evaluation._corrupt import seed_from
-from featrec.evaluation._given import as_labels
 from featrec.evaluation._measures import wilson_interval
 from featrec.evaluation._plan import batches, check_fitted_models, naming
 from featrec.evaluation._report import check_confidence
@@ -27,6 +26,7 @@ from featrec.evaluation._result import (
 )
 from featrec.exceptions import InputError
 from featrec.images import as_uint8
+from featrec.labels import as_labels
 from featrec.lazy import Images
 from featrec.shared_docs import with_shared_docs
 

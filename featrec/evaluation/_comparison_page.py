@@ -22,16 +22,9 @@ from featrec.evaluation._comparison_text import (
 from featrec.evaluation._measures import confusion_counts, largest_share
 from featrec.evaluation._model_result import ModelResult
 from featrec.evaluation._page import (
-    Section,
-    bullets,
     confusion_sentences,
     confusion_table,
-    copied,
     figure_of,
-    folded,
-    heading,
-    page,
-    scrolling,
     section_of,
     share_heat,
     sortable,
@@ -39,6 +32,7 @@ from featrec.evaluation._page import (
 )
 from featrec.evaluation._page_figures import Point, Scale, contested, gallery, mark, missed_by_all, scatter, source_of, strip
 from featrec.evaluation._result import Table, TableResult, percent
+from featrec.html_page import Section, bullets, copied, folded, heading, page, scrolling
 
 if TYPE_CHECKING:
     from featrec.evaluation._comparison import Comparison

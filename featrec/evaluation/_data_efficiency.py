@@ -13,10 +13,11 @@ from sklearn.frozen import FrozenEstimator
 
 from featrec.compilation import timed
 from featrec.evaluation._corrupt import seed_from
-from featrec.evaluation._given import all_classes, as_labels, count_items, labelled_images
+from featrec.evaluation._given import all_classes, count_items, labelled_images
 from featrec.evaluation._plan import Part, Rows, check_kinds, check_model, located, naming
 from featrec.evaluation._result import Curve, Table, TableResult, draw_curves, frame, percent, report_progress
 from featrec.exceptions import ImageError, InputError
+from featrec.labels import as_labels
 from featrec.shared_docs import with_shared_docs
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from sklearn.pipeline import Pipeline
 
 from featrec.compilation import timed
 from featrec.evaluation._cost import Cost, EnergyMeter, cost_of
-from featrec.evaluation._given import as_labels
 from featrec.evaluation._measures import Calibration, calibration_of, probabilities_of
 from featrec.evaluation._plan import Plan, located, naming
 from featrec.evaluation._report import timed_predictions
 from featrec.exceptions import FeatrecError
+from featrec.labels import as_labels
 from featrec.lazy import unreadable_rows
 from featrec.persistence import model_bytes
 

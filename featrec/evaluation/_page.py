@@ -1,16 +1,12 @@
-"""One self-contained HTML page: its frame and sections, tables that can be sorted, and parts that any result can have."""
+"""Parts of HTML pages that any result can have: tables that can be sorted, confusions, figures, and the stamp."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -19,109 +15,22 @@ from featrec.evaluation._comparison_text import Shares
 from featrec.evaluation._measures import most_confused
 from featrec.evaluation._result import Table, TableResult, percent
 from featrec.exceptions import MissingExtraError
+from featrec.html_page import Section, bullets, heading, scrolling
 
 __all__ = [
-    "Section",
-    "bullets",
     "confusion_sentences",
     "confusion_table",
-    "copied",
     "figure_of",
-    "folded",
-    "heading",
-    "page",
-    "scrolling",
     "section_of",
     "share_heat",
     "sortable",
     "stamp_list",
 ]
 
-# Column headings with more characters than this may be broken into several lines.
-MOST_UNBROKEN = 16
 # Cells with a percentage above this have light text.
 DEEP = 77
 # Colours in matplotlib figures, and the colours of the page that replace them.
 THEMED = {"#2b2f36": "currentColor", "#000000": "currentColor", "#8a919c": "var(--faint)", "#e3e6ea": "var(--grid)"}
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page. `body` is HTML in which all text is escaped."""
-
-    key: str
-    title: str
-    body: str
-
-    def html(self) -> str:
-        heading = f'<h2 id="{escape(self.key)}">{escape(self.title)}</h2>'
-        return f'<section aria-labelledby="{escape(self.key)}">\n{heading}\n{self.body}\n</section>'
-
-
-def page(
-    title: str,
-    byline: str,
-    verdict: Sequence[str],
-    sections: Sequence[Section],
-    foot: str,
-    *,
-    style: str = "",
-    script: str = "",
-) -> str:
-    """Return the page. It contains its style and script, and its security policy forbids all requests and all other scripts.
-
-    `style` and `script` are added to those of all pages.
-    """
-    style, script = _file("page.css") + style, _file("page.js") + script
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'; base-uri 'none'"
-    links = "".join(f'<li><a href="#{escape(part.key)}">{escape(part.title)}</a></li>' for part in sections)
-    sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in verdict)
-    body = "\n".join(part.html() for part in sections)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(title)}</title>
-<link rel="icon" href="data:,">
-<style>
-{style}</style>
-</head>
-<body>
-<a class="skip" href="#content">Skip to the results</a>
-<header>
-<h1>{escape(title)}</h1>
-<p class="byline">{escape(byline)}</p>
-<ul class="verdict" aria-label="Verdict">{sentences}</ul>
-<nav aria-label="Sections"><ul>{links}</ul></nav>
-</header>
-<main id="content">
-{body}
-</main>
-<footer><p>{escape(foot)}</p></footer>
-<script>{script}</script>
-</body>
-</html>
-"""
-
-
-def _file(name: str) -> str:
-    return files("featrec.evaluation").joinpath(name).read_text(encoding="utf-8")
-
-
-def scrolling(head: str, body: str, label: str, caption: str, kind: str) -> str:
-    """Return a caption, and below it a table in a region that can be scrolled, also with the keyboard.
-
-    `head` is the row of headings, and `body` the other rows. The caption is outside the region, so it does not scroll with the
-    table.
-    """
-    inside = f'<caption class="hidden">{escape(label)}</caption><thead>{head}</thead><tbody>{body}</tbody>'
-    table = f'<table class="{kind}">{inside}</table>'
-    region = f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{table}</div>'
-    return f'<p class="caption">{escape(caption)}</p>\n{region}'
 
 
 def sortable(table: Table, caption: str, *, label: str, bold: Iterable[tuple[int, int]] = ()) -> str:
@@ -134,35 +43,9 @@ def sortable(table: Table, caption: str, *, label: str, bold: Iterable[tuple[int
     return scrolling(f"<tr>{head}</tr>", body, label, caption, "sortable wide")
 
 
-def heading(cells: Sequence[str]) -> str:
-    """Return the cells of a heading row. Long texts may be broken into lines; a column of bars has no name and no heading."""
-    return "".join(_head(cell) for cell in cells)
-
-
-def _head(cell: str) -> str:
-    kind = ' class="long"' if len(cell) > MOST_UNBROKEN else ""
-    return f'<th scope="col"{kind}>{escape(cell)}</th>' if cell else "<td></td>"
-
-
 def _cells(row: Sequence[str], place: int, strong: set[tuple[int, int]]) -> str:
     kinds = (' class="best"' if (place, column) in strong else "" for column in range(1, len(row)))
     return "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds, row[1:], strict=True))
-
-
-def folded(summary: str, body: str, *, shown: bool = False) -> str:
-    """Return a collapsible section, which a click opens."""
-    return f"<details{' open' if shown else ''}><summary>{escape(summary)}</summary>\n{body}\n</details>"
-
-
-def copied(text: str, what: str) -> str:
-    """Return a block of text to copy; the script adds a button."""
-    return folded(what, f'<pre tabindex="0" data-copy="{escape(what)}">{escape(text)}</pre>')
-
-
-def bullets(sentences: Sequence[str]) -> str:
-    """Return an HTML list of sentences, or an empty string if there are none."""
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
-    return f'<ul class="notes">{items}</ul>' if sentences else ""
 
 
 def confusion_table(confusion: np.ndarray, classes: Sequence[str], label: str, caption: str) -> str:

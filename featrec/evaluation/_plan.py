@@ -18,19 +18,11 @@ from sklearn.pipeline import Pipeline
 
 from featrec.base import check_all_parameters, check_is_fitted, is_search
 from featrec.compilation import timed
-from featrec.evaluation._given import (
-    all_classes,
-    as_labels,
-    count_items,
-    foreign_labels,
-    paths_of,
-    predictions_of,
-    refuse_no_model,
-    take,
-)
+from featrec.evaluation._given import all_classes, count_items, foreign_labels, paths_of, predictions_of, refuse_no_model, take
 from featrec.evaluation._splits import Part, Rows, check_classes, rows_of, split_into_parts
 from featrec.exceptions import FeatrecError, ImageError, InputError, UnsupportedImageError
 from featrec.images import ImageTransformer, check_images
+from featrec.labels import as_labels
 from featrec.lazy import Images
 
 __all__ = [

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featrec.compilation import Spent, timed
-from featrec.evaluation._given import all_classes, as_labels, count_items, refuse_no_model, take
+from featrec.evaluation._given import all_classes, count_items, refuse_no_model, take
 from featrec.evaluation._measures import balanced_accuracy, class_measures, confusion_counts, most_confused, wilson_interval
 from featrec.evaluation._result import Result, Table, frame, number, paragraphs, percent, percent_range
 from featrec.exceptions import InputError
+from featrec.labels import as_labels
 from featrec.lazy import Failures, unreadable_rows
 
 if TYPE_CHECKING:

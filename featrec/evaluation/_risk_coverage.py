@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featrec.evaluation._given import as_labels, count_items, take
+from featrec.evaluation._given import count_items, take
 from featrec.evaluation._measures import wilson_interval
 from featrec.evaluation._plan import check_fitted
 from featrec.evaluation._report import check_confidence
 from featrec.evaluation._result import Curve, ModelResults, Table, draw_curves, frame, percent, percent_range, report_progress
 from featrec.exceptions import InputError
+from featrec.labels import as_labels
 from featrec.shared_docs import with_shared_docs
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, check_cv
 
-from featrec.evaluation._given import as_labels, count_items, labelled_images, take
+from featrec.evaluation._given import count_items, labelled_images, take
 from featrec.exceptions import FeatrecError, ImageError, InputError
 from featrec.images import check_images
+from featrec.labels import as_labels
 from featrec.lazy import Images
 from featrec.parallel import map_batches
 

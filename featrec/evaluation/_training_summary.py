@@ -14,18 +14,18 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 
 from featrec.evaluation._brightness import Brightness
-from featrec.evaluation._given import as_labels, count_items, refuse_no_model, take
+from featrec.evaluation._given import count_items, refuse_no_model, take
 from featrec.evaluation._two_samples import N_DIRECTIONS, projected
 from featrec.exceptions import InputError, ModelFileError
+from featrec.labels import as_labels
 from featrec.persistence import load_summary
 from featrec.preprocessing import Augmented
 
-__all__ = ["Observed", "TrainingSummary", "classifier_and_input", "confidences_from", "observed", "scores_of"]
+__all__ = ["Observed", "TrainingSummary", "classifier_and_input", "confidences_from", "labels_of", "observed", "scores_of"]
 
 
-# Classifiers whose `predict` returns the class with the largest score, so that it need not be called. SVMs of scikit-learn are
-# not among them: their labels come from votes between pairs of classes.
-AGREE = {"CodesClassifier", "ForestClassifier", "KNeighborsClassifier", "LogisticRegression"}
+# Classifiers whose `predict` returns the class with the largest score, so that it need not be called.
+AGREE = {"CalibratedClassifierCV", "CodesClassifier", "ForestClassifier", "KNeighborsClassifier", "LogisticRegression"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +57,7 @@ def observed(model: Any, images: Any) -> Observed:
     light = Brightness(images)
     classifier, given = classifier_and_input(model, light.images)
     scores, is_probability = scores_of(classifier, given)
-    if scores is not None and any(kind.__name__ in AGREE for kind in type(classifier).__mro__):
-        labels = np.asarray(classifier.classes_)[scores.argmax(axis=1)]
-    else:
-        labels = np.asarray(classifier.predict(given))
+    labels = labels_of(classifier, scores, given)
     codes = given if isinstance(given, np.ndarray) and given.ndim == 2 else None
     return Observed(labels, scores, confidences_from(scores, is_probability), codes, light.values())
 
@@ -96,6 +93,23 @@ def scores_of(classifier: Any, given: Any) -> tuple[np.ndarray | None, bool]:
     if values.ndim == 1:
         values = np.column_stack([-values, values])
     return (values, name == "predict_proba") if values.shape[1] == len(classifier.classes_) else (None, False)
+
+
+def labels_of(classifier: Any, scores: np.ndarray | None, given: Any) -> np.ndarray:
+    """Return what `predict` returns, from the scores if they determine it: a kernel is then evaluated once instead of twice."""
+    kinds = {kind.__name__ for kind in type(classifier).__mro__}
+    if scores is not None and "SVC" in kinds and callable(classifier.kernel) and _counts_votes(classifier):
+        # A score is the number of votes for the class plus less than 1/3. Of classes with equally many votes, the first wins.
+        scores = np.rint(scores)
+    elif scores is None or not kinds & AGREE:
+        return np.asarray(classifier.predict(given))
+    return np.asarray(classifier.classes_)[scores.argmax(axis=1)]
+
+
+def _counts_votes(svm: Any) -> bool:
+    """Return whether the scores of an SVM are votes of pairs of classes, and decide its labels."""
+    is_plain = not svm.break_ties and not hasattr(svm, "predict_proba")
+    return is_plain and svm.decision_function_shape == "ovr" and len(svm.classes_) > 2
 
 
 def confidences_from(scores: np.ndarray | None, is_probability: bool) -> np.ndarray | None:

@@ -17,11 +17,11 @@ import numpy as np
 from sklearn.base import clone
 
 from featrec.compilation import compiled_so_far
-from featrec.evaluation._given import as_labels
 from featrec.evaluation._measures import wilson_interval
 from featrec.evaluation._result import number, percent, report_progress
 from featrec.evaluation._suggestion import Trial
 from featrec.exceptions import FeatrecError
+from featrec.labels import as_labels
 from featrec.lazy import Images
 from featrec.parallel import checkpoint, observed_by
 

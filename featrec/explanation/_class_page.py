@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featrec.evaluation import Section, bullets, heading, page, scrolling
 from featrec.exceptions import FeatrecError
 from featrec.explanation._patch_collector import SIDE, cut_all
 from featrec.explanation._word_page import GAP, class_name, mosaic, picture
+from featrec.html_page import Section, bullets, heading, page, scrolling
 from featrec.images import as_gray, as_rgb, as_uint8
 
 if TYPE_CHECKING:

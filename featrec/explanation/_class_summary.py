@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 import numpy as np
 
 from featrec.base import check_sizes
-from featrec.evaluation import as_labels
 from featrec.exceptions import InputError
 from featrec.explanation._explanation import Explanation
 from featrec.explanation._patch_collector import ElementTable, ImageRecord, record_of
+from featrec.labels import as_labels
 from featrec.parallel import each_batch
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from featrec.evaluation import as_labels
 from featrec.exceptions import InputError
 from featrec.explanation._explain import explain
 from featrec.explanation._explanation import Explanation
+from featrec.labels import as_labels
 
 __all__ = ["explain_errors"]
 

@@ -18,10 +18,10 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 import featrec
-from featrec.evaluation import Section, bullets, heading, page, scrolling
 from featrec.exceptions import EmptyBagWarning, ImageError, InputError
 from featrec.explanation._page_image import Sizes, explained
 from featrec.explanation._summary import method_told, target_told
+from featrec.html_page import Section, bullets, heading, page, scrolling
 
 if TYPE_CHECKING:
     from featrec.explanation._explanation import Explanation, ImageExplanation

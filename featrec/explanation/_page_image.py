@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from featrec.evaluation import heading, scrolling
 from featrec.explanation._summary import Group, grouped, part_names, sentence, strongest, target_told
+from featrec.html_page import heading, scrolling
 from featrec.images import as_gray, as_rgb, as_uint8
 
 if TYPE_CHECKING:

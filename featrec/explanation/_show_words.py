@@ -9,13 +9,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from featrec.base import check_sizes
-from featrec.evaluation import as_labels
 from featrec.exceptions import InputError
 from featrec.explanation._explain import _prepared
 from featrec.explanation._head_weights import HeadWeights, head_weights
 from featrec.explanation._patch_collector import PatchCollector
 from featrec.explanation._word_gallery import WordGallery
 from featrec.explanation._word_source import WordSource, pipeline_of, source_of
+from featrec.labels import as_labels
 from featrec.lazy import Images
 from featrec.parallel import each_batch
 

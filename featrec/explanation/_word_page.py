@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from featrec.evaluation import Section, bullets, heading, number, page, percent, scrolling
 from featrec.explanation._page import opened
 from featrec.explanation._patch_collector import SIDE
+from featrec.html_page import Section, bullets, heading, page, scrolling
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +48,7 @@ def findings(gallery: WordGallery) -> list[str]:
     if gallery.classes and gallery.counts.any():
         row = int(gallery.order("purity")[0])
         place = int(gallery.shares[row].argmax())
-        share, name = percent(gallery.shares[row, place]), class_name(gallery.classes[place])
+        share, name = f"{100 * gallery.shares[row, place]:.1f}", class_name(gallery.classes[place])
         told.append(f"Word {gallery.words[row]} has the clearest class: {share} % of its patches are from images of {name}.")
     dead, pairs = gallery.dead, gallery.near_duplicates()
     if len(dead):
@@ -241,7 +241,7 @@ def _pairs(gallery: WordGallery, shown: set[int]) -> Section | None:
         return None
     at = {int(word): row for row, word in enumerate(gallery.words)}
     body = "".join(
-        f'<tr><th scope="row">{_link(first, shown)} and {_link(second, shown)}</th><td>{number(apart)}</td>'
+        f'<tr><th scope="row">{_link(first, shown)} and {_link(second, shown)}</th><td>{apart:#.3g}</td>'
         + "".join(f"<td>{_small(gallery, at[word])}</td>" for word in (first, second))
         + "</tr>"
         for first, second, apart in found[:MOST_PAIRS]
@@ -266,6 +266,6 @@ def _method(gallery: WordGallery) -> Section:
         chance = gallery.class_counts.sum(axis=0) / max(1, gallery.counts.sum())
         largest = np.argsort(-chance, kind="stable")[:MOST_CLASSES]
         told.append(
-            f"Of all patches: {', '.join(f'{percent(chance[k])} % {class_name(gallery.classes[k])}' for k in largest)}."
+            f"Of all patches: {', '.join(f'{100 * chance[k]:.1f} % {class_name(gallery.classes[k])}' for k in largest)}."
         )
     return Section("method", "How to read this", bullets(told))

@@ -19,7 +19,6 @@ from featrec.evaluation import (
     Folds,
     Limits,
     Suggestion,
-    as_labels,
     check_confidence,
     learns_from_pixels,
     paths_of,
@@ -30,6 +29,7 @@ from featrec.evaluation import (
 )
 from featrec.exceptions import FeatrecError, InputError
 from featrec.images import LocalExtractor, check_images, has_colour
+from featrec.labels import as_labels
 from featrec.lazy import Images
 from featrec.parallel import map_batches
 from featrec.preprocessing import Resize

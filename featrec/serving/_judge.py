@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from featrec.base import is_search
-from featrec.evaluation import confidences_from
+from featrec.evaluation import confidences_from, labels_of
 from featrec.preprocessing import Augmented
 
 __all__ = ["Judgement", "classes_of", "judge", "private_copy", "unwrapped"]
@@ -59,11 +59,6 @@ def _holds_model(value: Any) -> bool:
     return _is_model(value) or (type(value) in LISTS and any(map(_holds_model, value)))
 
 
-# Classifiers whose `predict` is the class with the largest probability (or score), so that it need not be computed again. The
-# SVMs of scikit-learn are not among them.
-AGREE = {"CalibratedClassifierCV", "CodesClassifier", "ForestClassifier", "KNeighborsClassifier", "LogisticRegression"}
-
-
 @dataclass(frozen=True)
 class Judgement:
     """What a model says about a batch; each field has one item per image.
@@ -93,10 +88,7 @@ def judge(model: Any, images: list, top: int) -> Judgement:
         return _reviewed(model, given, top, codes)
     name = next((name for name in ("predict_proba", "decision_function") if hasattr(model, name)), None)
     values = None if name is None else _columns(np.asarray(getattr(model, name)(given)), model.classes_)
-    if values is None or not _agrees(model):
-        labels = np.asarray(model.predict(given))
-    else:
-        labels = np.asarray(model.classes_)[values.argmax(axis=1)]
+    labels = labels_of(model, values, given)
     probable = name == "predict_proba"
     confidences, best = _values_of(labels, values if probable else None, model), _best(values, model, top, len(labels))
     return Judgement(labels.tolist(), confidences, best, [None] * len(labels), confidences_from(values, probable), codes)
@@ -118,10 +110,6 @@ def unwrapped(model: Any) -> Any:
 def classes_of(model: Any) -> list[Any]:
     """Return the classes of a model; empty if it does not list them."""
     return np.asarray(getattr(model, "classes_", [])).tolist()
-
-
-def _agrees(model: Any) -> bool:
-    return any(kind.__name__ in AGREE for kind in type(model).__mro__)
 
 
 def _columns(values: np.ndarray, classes: Any) -> np.ndarray | None:

@@ -6,6 +6,7 @@ from sklearn.base import ClassifierMixin, clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -217,3 +218,35 @@ def test_edited_arrays_are_refused(change, match, bayes, tmp_path):
     save(bayes, tmp_path / "crafted.featrec", summary=Crafted())
     with pytest.raises(ModelFileError, match=f"crafted.featrec': its summary was not written by save .*{match}"):
         TrainingSummary.load(tmp_path / "crafted.featrec")
+
+
+@pytest.mark.parametrize("options", [{}, {"break_ties": True}, {"decision_function_shape": "ovo"}, {"probability": True}])
+@pytest.mark.parametrize("n_classes", [2, 3, 12])
+@pytest.mark.filterwarnings("ignore:.*probability.*:FutureWarning")
+def test_labels_of_an_svm_are_those_of_predict(n_classes, options):
+    """Also where several classes have equally many votes, which is frequent with few training images."""
+    random = np.random.default_rng(0)
+    classes = np.array([f"class {number}" for number in range(n_classes)])
+    codes, labels = random.normal(size=(10 * n_classes, 4)), np.tile(classes, 10)
+    model = SVC(kernel=rbf_kernel, random_state=0, **options).fit(codes, labels)
+    new = random.normal(size=(3000, 4))
+    found = observed(model, new)
+    np.testing.assert_array_equal(found.labels, model.predict(new))
+    if not options and n_classes == 12:
+        votes = np.rint(found.scores)
+        assert ((votes == votes.max(axis=1, keepdims=True)).sum(axis=1) > 1).mean() > 0.05
+        assert (classes[found.scores.argmax(axis=1)] != found.labels).any()  # a tie is not decided by the sums
+
+
+def test_an_svm_is_asked_once(monkeypatch):
+    random = np.random.default_rng(0)
+    calls = []
+
+    def kernel(X, Y):
+        calls.append(len(X))
+        return X @ Y.T
+
+    model = SVC(kernel=kernel).fit(random.normal(size=(60, 4)), np.tile(["a", "b", "c"], 20))
+    calls.clear()
+    observed(model, random.normal(size=(5, 4)))
+    assert calls == [5]
