@@ -1,6 +1,6 @@
-"""One self-contained HTML page: its frame and sections, and tables that can be scrolled with the keyboard.
+"""One self-contained HTML page: its frame with a security policy, sections, lists, and tables that scroll with the keyboard.
 
-Reports, comparisons and explanations are such pages.
+Reports, comparisons, explanations, word galleries and the leaderboard are such pages.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def scrolling(head: str, body: str, label: str, caption: str, kind: str) -> str:
 
 
 def heading(cells: Sequence[str]) -> str:
-    """Return the cells of a heading row. Long texts may be broken into lines; a column of bars has no name and no heading."""
+    """Return the cells of a heading row. Long headings may be broken into lines; an empty text gives an empty cell."""
     return "".join(_head(cell) for cell in cells)
 
 

@@ -1,4 +1,4 @@
-"""Labels that users give: strings or integers, one per image."""
+"""Check and convert labels that users give."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["as_labels"]
 
 
 def as_labels(labels: Any, n: int, *, what: str) -> np.ndarray:
-    """Convert to an array of `n` strings or integers."""
+    """Convert to an array of `n` strings, integers or booleans. Floats that are whole numbers become integers."""
     if labels is None:
         raise InputError(f"{what} is None; each of the {n} images needs a label")
     found = _as_array(labels)

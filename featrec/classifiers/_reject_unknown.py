@@ -53,10 +53,10 @@ class RejectUnknown(ClassifierMixin, Estimator):
     """Add "none of the known classes" to the answers of a classifier, with a threshold from held-out training images.
 
     A part of the training images is held out. The model is fitted on the others, so neither its vocabulary nor its classifier
-    sees the held-out images. These calibrate its probabilities, and set the threshold for which the fraction `coverage` of them
-    is accepted.
+    sees the held-out images. The held-out images calibrate the probabilities and set the threshold, so that
+    the fraction `coverage` of them is accepted.
 
-    An image without local features, such as a uniform one, is always rejected: "too little to see".
+    An image whose local features are fewer than `min_features`, or whose code is zero, is rejected: "too little to see".
 
     Put RejectUnknown around the whole Pipeline. As the last step of a Pipeline, it works on codes, but then the vocabulary has
     seen the held-out images.
@@ -119,7 +119,7 @@ class RejectUnknown(ClassifierMixin, Estimator):
     coincide (the null space of [3]_). The novelty is the distance to the nearest class mean.
 
     *Scores.* The novelty is 1 / (1 + exp(s)) for the largest score s: a decision value, or the logarithm of a probability if
-    the classifier has probabilities.
+    the classifier has probabilities. Of two classes, s is half the absolute decision value.
 
     *Sets.* The nonconformity of a class is one minus its probability ("least ambiguous sets" [4]_). If the most likely class is
     not in a set of `per_class`, the label is the most likely class of the set.

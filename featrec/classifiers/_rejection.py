@@ -1,4 +1,4 @@
-"""Parts of RejectUnknown: thresholds from held-out images, the distance to the classes, and the check of the stored state."""
+"""Parts of RejectUnknown: held-out images, thresholds from them, the distance to the classes, and checks of stored values."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def rows_needed(coverage: float) -> int:
 
 
 def conformal_threshold(values: np.ndarray, coverage: float) -> float:
-    """Return the smallest of the values that a new value does not exceed with a probability of at least `coverage`.
+    """Return the smallest of the values for which a new value is at most this value with a probability of at least `coverage`.
 
     The probability is over the drawing of both the values and the new value, which must be exchangeable. With too few values,
     the threshold is infinite.
@@ -79,7 +79,7 @@ def class_thresholds(values: np.ndarray, numbers: np.ndarray, n_classes: int, co
 
 
 def doubts(shares: np.ndarray) -> np.ndarray:
-    """Return the probability that the class is another one, for each class. Small values are more accurate than 1 - shares."""
+    """Return, for each class, the probability of all others. If it is small, this is more accurate than 1 - shares."""
     return np.asarray(shares @ (1 - np.eye(shares.shape[1])))
 
 

@@ -1,4 +1,4 @@
-"""What a model sees of images, and its answers: labels, confidences, and the reasons of rejections."""
+"""Codes and scores that a model computes for images, which images are empty, and the answers of RejectUnknown (Review)."""
 
 from __future__ import annotations
 
@@ -104,7 +104,10 @@ def _holds_images(X: Any) -> bool:
 
 
 def class_scores(model: Any, X: Any) -> np.ndarray:
-    """Return logarithms of the probabilities of a model if it has any, otherwise its decision values; one column per class."""
+    """Return logarithms of the probabilities of a model if it has any, otherwise its decision values; one column per class.
+
+    Of two classes, both columns contain half of the decision value, once with the other sign. Their difference is the value.
+    """
     if hasattr(model, "predict_proba"):
         return np.log(np.maximum(np.asarray(model.predict_proba(X), np.float64), LEAST))
     if not hasattr(model, "decision_function"):
@@ -112,7 +115,7 @@ def class_scores(model: Any, X: Any) -> np.ndarray:
             f"RejectUnknown: {type(model).__name__} has neither predict_proba nor decision_function, so it has no confidence"
         )
     found = np.asarray(model.decision_function(X), np.float64)
-    return np.column_stack([np.zeros(len(found)), found]) if found.ndim == 1 else found
+    return np.column_stack([-found / 2, found / 2]) if found.ndim == 1 else found
 
 
 def _without_shell(model: Any) -> Any:

@@ -32,7 +32,21 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.event import Event, Listener
 from numba.core.registry import cpu_target
 
-__all__ = ["COMPILATIONS", "Compilations"]
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = [
+    "COMPILATIONS",
+    "Compilations",
+    "can_take_turns",
+    "compilers_in_turns",
+    "count_cached",
+    "files",
+    "folders",
+    "loops",
+]
 
 
 class Compilations(Listener):
@@ -113,13 +127,6 @@ def _is_terminal() -> bool:
 
 COMPILATIONS = Compilations("featrec.compiled")
 
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-__all__ = ["can_take_turns", "compilers_in_turns", "count_cached", "files", "folders", "loops"]
 
 LOCK = "featrec.lock"
 # Position in the lock file of the byte that is used to test locking. The checksum of a module's name, which is always smaller,

@@ -1,8 +1,8 @@
-"""Regions of an image in which descriptors are pooled, and the shares of descriptors in what is pooled.
+"""Layout: regions of an image in which descriptors are pooled. Traced: an encoded image, with the share of each descriptor.
 
 A code is pooled values times factors: column j is ``factor[j] * pooled[j]``, where the factors contain the power, the
-normalisation and the number of descriptors. With these factors held constant, a weight for the code becomes a weight for the
-pooled values, and the pooled values are sums (or maxima) over descriptors.
+normalisation and the number of descriptors. For the shares, these factors are held constant. A weight for the code then becomes
+a weight for the pooled values, which are sums (or maxima) over descriptors.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Limits of a server: what it accepts, how long it waits, and the refusal of a request that breaks a limit or a rule."""
+"""Limits of a server: what it accepts and how long it waits. Refusal: the answer to a request that breaks a limit or a rule."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Limits:
     max_batch : int, default=16
         Maximum number of images that are predicted at once. 1 turns micro-batching off.
     max_wait_ms : float, default=2
-        Maximum time in milliseconds for which a batch waits for more images. It waits only if the batch before it had several
-        images, so a lone client never waits.
+        Maximum time in milliseconds for which a batch waits for more requests. It waits only if the batch before it answered
+        several, so a client that stays alone waits once.
     max_queue : int, default=64
         Maximum number of images that wait. Further requests are answered with 503 and Retry-After.
     max_bytes : int, default=20_000_000

@@ -31,7 +31,7 @@ MAX_PENDING_BYTES = 16 * 2**20
 class BackgroundWatcher:
     """Pass batches on to a watcher, in order, in a thread.
 
-    At most `max_pending_bytes` of codes wait, or one batch. Batches that arrive when the limit is reached are left out and
+    Batches of up to `max_pending_bytes` wait in total; a larger one is accepted if no other waits. All others are left out and
     counted. The thread starts with the first batch; it ends after :meth:`close`, or when this object is no longer used.
 
     Parameters

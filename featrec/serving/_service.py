@@ -1,5 +1,4 @@
-"""Service: models, queues, limits and metrics of one server process, without HTTP; a queue predicts images of several requests
-at once."""
+"""Service: models, queues, limits and metrics of one server process. Batcher: a queue of images that are predicted at once."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -28,16 +27,21 @@ RETRY_SECONDS = 1
 @dataclass
 class _Job:
     item: Any
+    request: object
     done: asyncio.Future
     since: float
+
+
+def _n_requests(jobs: Iterable[_Job]) -> int:
+    return len({id(job.request) for job in jobs})
 
 
 class Batcher(Generic[Result]):
     """A bounded queue of images, and a thread that answers what is queued.
 
-    A batch is what has arrived while the last one was computed, so nobody waits while the thread is idle. If the last batch had
-    several images, their clients are probably about to send the next ones: then the batch waits for as many images, for at
-    most `max_wait` seconds. A lone client never waits.
+    A batch contains the images that arrived while the last one was computed. If the last batch answered several requests, their
+    clients are probably about to send the next ones. The next batch then waits for as many requests, for at most `max_wait`
+    seconds. A client that stays alone waits once.
 
     Parameters
     ----------
@@ -65,7 +69,7 @@ class Batcher(Generic[Result]):
         self.queue: deque[_Job] = deque()
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="featrec")
         self.worker: asyncio.Task | None = None
-        self.last_size = 1
+        self.n_last = 1
         self.arrived = asyncio.Event()
 
     async def submit(self, items: list[Any]) -> list[tuple[Result, float]]:
@@ -78,9 +82,10 @@ class Batcher(Generic[Result]):
                 headers={"retry-after": str(RETRY_SECONDS)},
             )
         loop, now = asyncio.get_running_loop(), time.perf_counter()
-        jobs = [_Job(item, loop.create_future(), now) for item in items]
+        request = object()
+        jobs = [_Job(item, request, loop.create_future(), now) for item in items]
         self.queue.extend(jobs)
-        if len(self.queue) >= self._wanted():
+        if self._is_full():
             self.arrived.set()
         if self.worker is None:
             self.worker = loop.create_task(self._work())
@@ -92,17 +97,18 @@ class Batcher(Generic[Result]):
             await asyncio.sleep(0.01)
         self.thread.shutdown()
 
-    def _wanted(self) -> int:
-        return min(self.last_size, self.max_batch)
+    def _is_full(self) -> bool:
+        """Return whether as many requests wait as the last batch answered, or as many images as a batch may have."""
+        return len(self.queue) >= self.max_batch or _n_requests(self.queue) >= self.n_last
 
     async def _work(self) -> None:
         try:
             while self.queue:
-                if self.max_wait and len(self.queue) < self._wanted():
+                if self.max_wait and not self._is_full():
                     await self._wait()
                 n = min(len(self.queue), self.max_batch)
                 jobs = [job for job in (self.queue.popleft() for _ in range(n)) if not job.done.done()]
-                self.last_size = len(jobs)
+                self.n_last = _n_requests(jobs)
                 if jobs:
                     await self._answered(jobs)
         finally:

@@ -90,6 +90,18 @@ def test_the_score_is_the_largest_decision_value():
     assert model.review(X[order]).accepted[-1]
 
 
+def test_the_score_treats_two_classes_alike():
+    X, y = clusters(300)
+    X, y = X[y != y[0]], y[y != y[0]]
+    names = np.unique(y)
+    assert len(names) == 2
+    model = RejectUnknown(LinearSVC(random_state=0), method="score", coverage=0.6, random_state=3).fit(X, y)
+    np.testing.assert_allclose(model.novelty(X), 1 / (1 + np.exp(np.abs(model.decision_function(X)) / 2)))
+    accepted = model.review(X).accepted
+    assert [accepted[y == name].mean() for name in names] == pytest.approx([0.6, 0.6], abs=0.15)
+    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
+
+
 def test_conformal_thresholds_of_few_values():
     values = np.array([3.0, 1.0, 2.0])
     assert conformal_threshold(values, 0.75) == 3

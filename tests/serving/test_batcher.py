@@ -60,21 +60,27 @@ def test_a_request_with_several_items_gets_them_in_order():
     assert (found, batches) == ([2, 4, 6, 8, 10, 12], [4, 2])
 
 
-def test_a_lone_client_does_not_wait():
+@pytest.mark.parametrize("images", [[1], [1, 2, 3]])
+def test_a_lone_client_does_not_wait(images):
     async def work(batcher, doubler):
         start = time.perf_counter()
-        for number in range(5):
-            await batcher.submit([number])
+        for _ in range(5):
+            await batcher.submit(images)
         return time.perf_counter() - start
 
     seconds, batches = run(work, max_wait=5.0)
-    assert batches == [1] * 5
+    assert batches == [len(images)] * 5
     assert seconds < 5
 
 
-def test_after_a_batch_of_several_the_next_one_waits_for_as_many():
+async def two_requests(batcher):
+    """Two requests that arrive at once."""
+    await asyncio.gather(batcher.submit([1]), batcher.submit([2]))
+
+
+def test_after_a_batch_of_several_requests_the_next_one_waits_for_as_many():
     async def work(batcher, doubler):
-        await batcher.submit([1, 2])
+        await two_requests(batcher)
         first = asyncio.create_task(batcher.submit([3]))
         await asyncio.sleep(0.1)
         assert doubler.batches == [2]
@@ -86,14 +92,16 @@ def test_after_a_batch_of_several_the_next_one_waits_for_as_many():
 
 def test_the_wait_ends():
     async def work(batcher, doubler):
-        await batcher.submit([1, 2])
+        await two_requests(batcher)
         start = time.perf_counter()
         await batcher.submit([3])
-        return time.perf_counter() - start
+        waited = time.perf_counter() - start
+        await batcher.submit([4])
+        return waited, time.perf_counter() - start - waited
 
-    seconds, batches = run(work, max_wait=0.05)
-    assert batches == [2, 1]
-    assert seconds >= 0.04
+    (first, second), batches = run(work, max_wait=0.5)
+    assert batches == [2, 1, 1]
+    assert second < 0.4 < first  # a client that stays alone waits once
 
 
 def test_a_full_queue_refuses_and_recovers():
