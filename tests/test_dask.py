@@ -69,6 +69,7 @@ def workers_inside(batch):
     return worker_count(), worker_count(4), worker_count(-1)
 
 
+@pytest.mark.slow
 def test_the_context_alone_sends_work_to_all_workers(client):
     with joblib.parallel_config("dask"):
         assert worker_count() == worker_count(-1) == worker_count(7) == 2

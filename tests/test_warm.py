@@ -44,6 +44,7 @@ def test_no_recipe_needs_a_loop_that_warm_has_not_compiled(tmp_path):
     assert not_ready("cached", **environment) == []
 
 
+@pytest.mark.slow
 def test_a_missing_loop_is_noticed():
     """If warm uses no 16-bit images, the script finds the missing loop."""
     code = "import runpy, sys; sys.argv = ['', 'few', 'lbp_svm']\nfrom featrec.recipes import _warm\nkinds = _warm._kinds\n"

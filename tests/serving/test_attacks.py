@@ -106,6 +106,7 @@ def count_answers(connection):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 400])
 def test_a_client_that_does_not_read_is_closed(n):
     """Small answers wait in the kernel, so that the client loses none of them."""
@@ -120,6 +121,7 @@ def test_a_client_that_does_not_read_is_closed(n):
     assert found == 3 if n == 3 else found < n
 
 
+@pytest.mark.slow
 def test_requests_that_arrive_at_once_are_all_answered():
     """The time for the head of a request does not run while an earlier one is answered."""
     model, _ = slow_model(0.7)
@@ -129,6 +131,7 @@ def test_requests_that_arrive_at_once_are_all_answered():
         assert count_answers(found) == 2
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_made_while_the_server_stops_is_closed_soon():
     """uvicorn tells only the connections that it knows when the stop begins."""
     request = b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -15,7 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from featrec.compiled import _dot_products, _hamming, _kmeans
 from featrec.compiled._parts import wide_vectors
 from featrec.exceptions import InputError, MetricError
-from featrec.vocabularies import BinaryVocabulary, KMeansVocabulary, _words, nearest_word, words_of
+from featrec.vocabularies import BinaryVocabulary, KMeansVocabulary, _base, nearest_word, words_of
 from featrec.vocabularies._base import float_groups, half_norms, integer_groups, packed_blocks
 from tests.naive import hamming as naive_hamming, kmeans as naive_kmeans
 
@@ -108,7 +108,7 @@ def test_distances_without_the_instruction_agree_with_plain_loops(rng, kind):
 def test_the_same_words_are_found_with_and_without_blas(rng, monkeypatch, d):
     points, words = rng.normal(size=(300, d)).astype(np.float32), rng.normal(size=(1100, d)).astype(np.float32)
     here = nearest_word(points, words, "euclidean")
-    monkeypatch.setattr(_words, "has_float_dot", lambda: False)
+    monkeypatch.setattr(_base, "has_float_dot", lambda: False)
     there = nearest_word(points, words, "euclidean")
     apart = [((points - words[found].astype(float)) ** 2).sum(axis=1) for found in (here, there)]
     np.testing.assert_allclose(*apart, rtol=1e-5, atol=1e-5)
@@ -126,9 +126,9 @@ def test_infinite_numbers_do_not_hang():
 def test_the_same_words_are_found_with_and_without_integers(rng, monkeypatch, k, d, top):
     points, words = in_bytes(rng, 70, k, d, top)
     integers = nearest_word(points, words, "euclidean")
-    monkeypatch.setattr(_words, "has_integer_dot", lambda: False)
+    monkeypatch.setattr(_base, "has_integer_dot", lambda: False)
     np.testing.assert_array_equal(nearest_word(points, words, "euclidean"), integers)
-    monkeypatch.setattr(_words, "has_float_dot", lambda: False)
+    monkeypatch.setattr(_base, "has_float_dot", lambda: False)
     np.testing.assert_array_equal(nearest_word(points, words, "euclidean"), integers)
 
 
